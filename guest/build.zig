@@ -1,0 +1,118 @@
+//! Builds what runs inside a VM: the kernel in its named combinations, and the unit tests that run on the host.
+//!
+//!   zig build                       every artifact below zig-out/
+//!   zig build kernel -Dvariant=net  one kernel: zig-out/kernel/ukernel-net.elf and, beside it, its debug information
+//!   zig build test                  unit tests of the pure kernel modules, on the host
+const std = @import("std");
+
+pub const Variant = enum { minimal, net, full };
+
+/// What a named combination of the kernel contains.
+const Features = struct {
+    smp: bool,
+    net: bool,
+    tracing: bool,
+
+    fn of(variant: Variant) Features {
+        return switch (variant) {
+            .minimal => .{ .smp = false, .net = false, .tracing = false },
+            .net => .{ .smp = true, .net = true, .tracing = false },
+            .full => .{ .smp = true, .net = true, .tracing = true },
+        };
+    }
+};
+
+pub fn build(b: *std.Build) void {
+    const only = b.option(Variant, "variant", "Build only this combination of the kernel (default: all three)");
+    const optimize = b.option(std.builtin.OptimizeMode, "kernel-optimize", "Optimisation of the kernel (default: ReleaseSafe)") orelse .ReleaseSafe;
+
+    const kernel_step = b.step("kernel", "Build the kernel");
+    for (std.enums.values(Variant)) |variant| {
+        if (only) |chosen| if (chosen != variant) continue;
+        addKernel(b, kernel_step, variant, optimize);
+    }
+    b.getInstallStep().dependOn(kernel_step);
+
+    const test_step = b.step("test", "Run the unit tests of the pure modules on the host");
+    addHostTest(b, test_step, "kernel/tests.zig");
+}
+
+/// The kernel's own instruction set: no vector or x87 registers, which belong to the workload alone.
+fn kernelTarget(b: *std.Build) std.Build.ResolvedTarget {
+    const Feature = std.Target.x86.Feature;
+    var query: std.Target.Query = .{
+        .cpu_arch = .x86_64,
+        .os_tag = .freestanding,
+        .abi = .none,
+        .cpu_model = .{ .explicit = &std.Target.x86.cpu.x86_64 },
+    };
+    for ([_]Feature{ .x87, .mmx, .sse, .sse2 }) |feature| query.cpu_features_sub.addFeature(@intFromEnum(feature));
+    query.cpu_features_add.addFeature(@intFromEnum(Feature.soft_float));
+    return b.resolveTargetQuery(query);
+}
+
+fn addKernel(b: *std.Build, step: *std.Build.Step, variant: Variant, optimize: std.builtin.OptimizeMode) void {
+    const name = b.fmt("ukernel-{s}", .{@tagName(variant)});
+    // Debug information names the folder it was built in, so it stands in a file of its own.
+    const stripped = compileKernel(b, b.fmt("{s}.elf", .{name}), variant, optimize, true);
+    const debug = compileKernel(b, b.fmt("{s}.debug", .{name}), variant, optimize, false);
+    for ([_]*std.Build.Step.Compile{ stripped, debug }) |artifact| {
+        const install = b.addInstallArtifact(artifact, .{ .dest_dir = .{ .override = .{ .custom = "kernel" } } });
+        step.dependOn(&install.step);
+    }
+}
+
+fn compileKernel(
+    b: *std.Build,
+    name: []const u8,
+    variant: Variant,
+    optimize: std.builtin.OptimizeMode,
+    strip: bool,
+) *std.Build.Step.Compile {
+    const features = Features.of(variant);
+    const options = b.addOptions();
+    options.addOption([]const u8, "variant", @tagName(variant));
+    options.addOption(bool, "smp", features.smp);
+    options.addOption(bool, "net", features.net);
+    options.addOption(bool, "tracing", features.tracing);
+
+    const module = b.createModule(.{
+        .root_source_file = b.path("kernel/main.zig"),
+        .target = kernelTarget(b),
+        .optimize = optimize,
+        .code_model = .kernel,
+        .strip = strip,
+        .red_zone = false,
+        .omit_frame_pointer = false,
+        .stack_protector = false,
+        .stack_check = false,
+        .unwind_tables = .none,
+        .error_tracing = false,
+        .single_threaded = false,
+        .pic = false,
+    });
+    module.addOptions("build_options", options);
+
+    const exe = b.addExecutable(.{
+        .name = name,
+        .root_module = module,
+        // Other back ends silently ignore global assembly and the linker script.
+        .use_llvm = true,
+        .use_lld = true,
+    });
+    exe.setLinkerScript(b.path("kernel/kernel.ld"));
+    exe.entry = .{ .symbol_name = "pvh_entry" };
+    exe.build_id = .none;
+    exe.link_gc_sections = true;
+    exe.pie = false;
+    exe.link_z_max_page_size = 4096;
+    exe.lto = .none;
+    return exe;
+}
+
+fn addHostTest(b: *std.Build, step: *std.Build.Step, root: []const u8) void {
+    const tests = b.addTest(.{
+        .root_module = b.createModule(.{ .root_source_file = b.path(root), .target = b.graph.host, .optimize = .Debug }),
+    });
+    step.dependOn(&b.addRunArtifact(tests).step);
+}
