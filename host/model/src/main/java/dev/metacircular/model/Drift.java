@@ -1,0 +1,18 @@
+package dev.metacircular.model;
+
+import java.util.Locale;
+
+/** One way in which desired and observed disagree. */
+public enum Drift {
+    /** It does not run and should, or runs and should not. */
+    STATE,
+    /** What runs was made from another image than its reference now means on the node. */
+    IMAGE,
+    /** What runs was not made from the registered document. */
+    CONFIG;
+
+    @Override
+    public String toString() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+}

@@ -1,0 +1,98 @@
+package dev.metacircular.runtime;
+
+import dev.metacircular.model.HealthCheck;
+import dev.metacircular.model.ImageRef;
+import dev.metacircular.model.RuntimeKind;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A backend that runs instances of components on this node.
+ *
+ * <p>Every call ends within a deadline of the backend's own, however its daemon behaves (refusing, hanging, answering a
+ * byte a second), with a {@link RuntimeFailure} whose kind says what happened; a stream ends when nothing has arrived
+ * within its idle bound and the daemon no longer answers. Calls may be made from any number of threads. No call holds a lock across its
+ * daemon's answer. Nothing that runs is a child of this process: instances outlive it.
+ *
+ * <p>Instances are identified by their ID and known by their {@link dev.metacircular.model.Identity} labels, never by their names.
+ */
+public interface Runtime extends AutoCloseable {
+    RuntimeKind kind();
+
+    /** Asks the backend whether it can serve; answers within two seconds, and does not throw. */
+    Availability availability();
+
+    /** The image as this node has it, without looking elsewhere. */
+    Optional<Image> image(ImageRef reference);
+
+    /** All images that this node has. */
+    List<Image> images();
+
+    /**
+     * Brings the image to this node from its registry. A {@code localhost/…} image is never looked up elsewhere.
+     *
+     * @throws RuntimeFailure {@code NOT_FOUND} if neither has it, {@code DENIED} if the registry refuses
+     */
+    Image pull(ImageRef reference, PullListener listener);
+
+    /** Makes the network if it does not exist; idempotent. */
+    void ensureNetwork(Network network);
+
+    /** Removes the network if it exists and nothing uses it; idempotent. */
+    void removeNetwork(Network network);
+
+    /**
+     * Makes an instance with its canonical name, not started. Idempotent for the same identity: an instance that bears the same
+     * service, component, generation and document digest is returned instead of a second one.
+     *
+     * @throws RuntimeFailure {@code CONFLICT} if the canonical name is taken by another instance
+     */
+    InstanceId create(InstanceSpec spec);
+
+    /**
+     * Starts it; idempotent while it runs.
+     *
+     * @throws RuntimeFailure {@code PORT_TAKEN} if a published port is taken, {@code NOT_FOUND} if there is no such instance
+     */
+    void start(InstanceId instance);
+
+    /**
+     * Asks it to end, and ends it by force after the grace period; idempotent, also when it has ended.
+     *
+     * @throws RuntimeFailure {@code NOT_FOUND} if there is no such instance
+     */
+    void stop(InstanceId instance, Duration grace);
+
+    /** Ends it by force if it runs and removes it with its anonymous storage; idempotent, also when there is none. */
+    void remove(InstanceId instance);
+
+    /** Takes the canonical name from the instance, which goes on as it is and can be started again; idempotent. */
+    void setAside(InstanceId instance);
+
+    /** Gives the canonical name back; idempotent. */
+    void bringBack(InstanceId instance);
+
+    Optional<Instance> inspect(InstanceId instance);
+
+    /** All instances that bear the node's identity labels, running or not, with the given node name. */
+    List<Instance> list();
+
+    /** All instances whatever their labels, for adoption and for finding who holds a name. */
+    List<Instance> listAll();
+
+    /** Delivers log lines until the end of the log, or, following, until the instance ends or the sink is cancelled. */
+    void logs(InstanceId instance, LogOptions options, LogSink sink);
+
+    /** One try of a check against the component's own ports or inside it; waits at most the time-out. */
+    ProbeResult probe(InstanceId instance, HealthCheck check, Duration timeout);
+
+    /** Running a command inside an instance, where this backend can. */
+    Optional<Exec> exec();
+
+    /** Changes of instances as they happen, where this backend can tell them. */
+    Optional<Events> events();
+
+    @Override
+    void close();
+}
