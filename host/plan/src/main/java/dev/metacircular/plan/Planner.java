@@ -9,6 +9,7 @@ import dev.metacircular.plan.Current.Existing;
 import dev.metacircular.plan.Current.Registered;
 import dev.metacircular.plan.Wanted.Item;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -49,9 +50,9 @@ public final class Planner {
                 .toList();
         items.forEach(this::planComponent);
         if (wanted.target().component().isEmpty()) {
-            current.registered().keySet().stream()
-                    .filter(name -> !wanted.names(name))
-                    .sorted()
+            current.registered().values().stream()
+                    .filter(r -> !wanted.names(r.component().name()))
+                    .sorted(Comparator.comparing(r -> r.component().name()))
                     .forEach(this::planDrop);
         }
         boolean registersService = current.generation() == 0 && !items.isEmpty();
@@ -183,10 +184,11 @@ public final class Planner {
         return Optional.empty();
     }
 
-    private void planDrop(Name name) {
+    private void planDrop(Registered dropped) {
+        Name name = dropped.component().name();
         ComponentId id = new ComponentId(wanted.target().service(), name);
         rowChanges.put(name, "dropped");
-        if (current.registered().get(name).desired() == Desired.IGNORE) {
+        if (dropped.desired() == Desired.IGNORE) {
             return;
         }
         for (Existing old : current.of(id)) {
