@@ -1,0 +1,14 @@
+package dev.metacircular.registry;
+
+/** The registry could not be opened, read or written; the message says which file and what to do. */
+public final class RegistryException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    public RegistryException(String message, Throwable cause) {
+        super(message, cause);
+    }
+
+    public RegistryException(String message) {
+        super(message);
+    }
+}
