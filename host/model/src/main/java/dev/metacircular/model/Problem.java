@@ -33,8 +33,10 @@ public record Problem(Kind kind, String what, String where, String next) {
         UNSUPPORTED(Blame.USER),
         /** The operation was carried out and failed, such as a component that did not hold. */
         FAILED(Blame.RESOURCES),
-        /** A runtime, a node or an image registry cannot be reached. */
+        /** A runtime or an image registry cannot be reached from where it is needed. */
         UNAVAILABLE(Blame.RESOURCES),
+        /** A node does not answer, or not in time: told by the client alone. */
+        UNREACHABLE(Blame.RESOURCES),
         DEADLINE(Blame.RESOURCES),
         /** Disk, memory or a bound of ours is exhausted. */
         EXHAUSTED(Blame.RESOURCES),
