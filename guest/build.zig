@@ -4,6 +4,7 @@
 //!   zig build kernel -Dvariant=net  one kernel: zig-out/kernel/ukernel-net.elf and, beside it, its debug information
 //!   zig build test                  unit tests of the pure kernel modules, on the host
 const std = @import("std");
+const Abi = @import("abi/steps.zig").Abi;
 
 pub const Variant = enum { minimal, net, full };
 
@@ -35,6 +36,10 @@ pub fn build(b: *std.Build) void {
 
     const test_step = b.step("test", "Run the unit tests of the pure modules on the host");
     addHostTest(b, test_step, "kernel/tests.zig");
+
+    const abi: Abi = .create(b);
+    abi.addTests(b, test_step);
+    abi.addDocs(b, test_step);
 }
 
 /// The kernel's own instruction set: no vector or x87 registers, which belong to the workload alone.
