@@ -1,0 +1,81 @@
+package dev.metacircular.image;
+
+import java.security.SecureRandom;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+
+/**
+ * What one run is told beside its image; a VMM passes its text form as the initrd.
+ *
+ * @param arguments appended to the manifest's
+ * @param environment replaces the manifest's variables of the same name; may hold secrets
+ * @param wallTime time when the VMM is started, not before 1970
+ * @param seed for the kernel's generator
+ */
+public record RunConfiguration(List<String> arguments, Map<String, String> environment, Instant wallTime, Seed seed) {
+    /**
+     * 32 bytes from a secure random number generator.
+     *
+     * @param hex their 64 lower-case hexadecimal digits
+     */
+    public record Seed(String hex) {
+        private static final int BYTES = 32;
+        private static final Pattern HEX = Pattern.compile("[0-9a-f]{64}");
+
+        public Seed {
+            if (!HEX.matcher(hex).matches()) {
+                throw new ImageException("The seed takes 64 lower-case hexadecimal digits.");
+            }
+        }
+
+        /** A seed that nobody knows. */
+        public static Seed random() {
+            byte[] bytes = new byte[BYTES];
+            new SecureRandom().nextBytes(bytes);
+            return new Seed(HexFormat.of().formatHex(bytes));
+        }
+
+        @Override
+        public String toString() {
+            return "Seed[…]";
+        }
+    }
+
+    private static final TextForm FORM = new TextForm("run-time configuration", "ukernel-config 1");
+
+    public RunConfiguration {
+        arguments = List.copyOf(arguments);
+        environment = Collections.unmodifiableMap(new LinkedHashMap<>(environment));
+        if (wallTime.isBefore(Instant.EPOCH)) {
+            throw new ImageException("The clock says %s, before 1970: set it.".formatted(wallTime));
+        }
+        for (String name : environment.keySet()) {
+            if (name.isEmpty() || name.indexOf('=') >= 0) {
+                throw new ImageException("'%s' cannot be the name of an environment variable.".formatted(name));
+            }
+        }
+    }
+
+    /** The text form, UTF-8. */
+    public byte[] toBytes() {
+        List<TextForm.Line> lines = new ArrayList<>();
+        arguments.forEach(argument -> lines.add(new TextForm.Line(lines.size() + 2, "arg", argument)));
+        environment.forEach((name, value) -> lines.add(new TextForm.Line(lines.size() + 2, "env", name + "=" + value)));
+        long nanos = Math.addExact(Math.multiplyExact(wallTime.getEpochSecond(), 1_000_000_000L), wallTime.getNano());
+        lines.add(new TextForm.Line(lines.size() + 2, "wall_ns", Long.toString(nanos)));
+        lines.add(new TextForm.Line(lines.size() + 2, "seed", seed.hex()));
+        return FORM.write(lines);
+    }
+
+    /** Names what it holds and never a value: arguments and variables may be secrets. */
+    @Override
+    public String toString() {
+        return "RunConfiguration[%d arguments, variables %s]".formatted(arguments.size(), environment.keySet());
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.metacircular.image;
+
+import org.jspecify.annotations.NullMarked;
