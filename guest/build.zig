@@ -1,7 +1,8 @@
 //! Builds what runs inside a VM: the kernel in its named combinations, and the unit tests that run on the host.
 //!
 //!   zig build                       every artifact below zig-out/
-//!   zig build kernel -Dvariant=net  one kernel: zig-out/kernel/ukernel-net.elf and, beside it, its debug information
+//!   zig build kernel -Dvariant=net  one kernel: zig-out/kernel/ukernel-net.elf
+//!   zig build kernel-debug          the same kernels with debug information: zig-out/kernel/ukernel-*.debug
 //!   zig build test                  unit tests of the pure kernel modules, on the host
 const std = @import("std");
 const Abi = @import("abi/steps.zig").Abi;
@@ -28,9 +29,13 @@ pub fn build(b: *std.Build) void {
     const optimize = b.option(std.builtin.OptimizeMode, "kernel-optimize", "Optimisation of the kernel (default: ReleaseSafe)") orelse .ReleaseSafe;
 
     const kernel_step = b.step("kernel", "Build the kernel");
+    const debug_step = b.step("kernel-debug", "Build the kernels' debug information");
     for (std.enums.values(Variant)) |variant| {
         if (only) |chosen| if (chosen != variant) continue;
-        addKernel(b, kernel_step, variant, optimize);
+        const name = b.fmt("ukernel-{s}", .{@tagName(variant)});
+        // Debug information names the folder it was built in, so it stands in a file of its own.
+        addKernel(b, kernel_step, b.fmt("{s}.elf", .{name}), variant, optimize, true);
+        addKernel(b, debug_step, b.fmt("{s}.debug", .{name}), variant, optimize, false);
     }
     b.getInstallStep().dependOn(kernel_step);
 
@@ -56,24 +61,14 @@ fn kernelTarget(b: *std.Build) std.Build.ResolvedTarget {
     return b.resolveTargetQuery(query);
 }
 
-fn addKernel(b: *std.Build, step: *std.Build.Step, variant: Variant, optimize: std.builtin.OptimizeMode) void {
-    const name = b.fmt("ukernel-{s}", .{@tagName(variant)});
-    // Debug information names the folder it was built in, so it stands in a file of its own.
-    const stripped = compileKernel(b, b.fmt("{s}.elf", .{name}), variant, optimize, true);
-    const debug = compileKernel(b, b.fmt("{s}.debug", .{name}), variant, optimize, false);
-    for ([_]*std.Build.Step.Compile{ stripped, debug }) |artifact| {
-        const install = b.addInstallArtifact(artifact, .{ .dest_dir = .{ .override = .{ .custom = "kernel" } } });
-        step.dependOn(&install.step);
-    }
-}
-
-fn compileKernel(
+fn addKernel(
     b: *std.Build,
+    step: *std.Build.Step,
     name: []const u8,
     variant: Variant,
     optimize: std.builtin.OptimizeMode,
     strip: bool,
-) *std.Build.Step.Compile {
+) void {
     const features = Features.of(variant);
     const options = b.addOptions();
     options.addOption([]const u8, "variant", @tagName(variant));
@@ -112,7 +107,8 @@ fn compileKernel(
     exe.pie = false;
     exe.link_z_max_page_size = 4096;
     exe.lto = .none;
-    return exe;
+    const install = b.addInstallArtifact(exe, .{ .dest_dir = .{ .override = .{ .custom = "kernel" } } });
+    step.dependOn(&install.step);
 }
 
 fn addHostTest(b: *std.Build, step: *std.Build.Step, root: []const u8) void {

@@ -1,1 +1,6 @@
-test "nothing" {}
+//! Unit tests of the modules that need no machine.
+test {
+    _ = @import("boot/memory_map.zig");
+    _ = @import("boot/command_line.zig");
+    _ = @import("sched/heap.zig");
+}

@@ -1,0 +1,43 @@
+//! Every bound of the kernel stands here, with what it costs.
+
+pub const page_bytes: u64 = 4096;
+
+/// Virtual CPUs; Firecracker's own limit.
+pub const cpus_max: u32 = 32;
+/// Tasks alive at once; each costs a page and a kernel stack.
+pub const tasks_max: u32 = 4096;
+/// Handles open at once; 16 bytes each, in pages that come and go.
+pub const handles_max: u32 = 65536;
+/// Ranges of the address space; a range is what one mapping or protection covers.
+pub const regions_max: u32 = 65536;
+
+/// Ranges of usable memory that the kernel takes from the boot memory map.
+pub const memory_ranges_max: usize = 16;
+/// Entries read from the boot memory map; more are ignored.
+pub const memory_map_entries_max: usize = 64;
+pub const command_line_bytes_max: usize = 2048;
+pub const virtio_devices_max: usize = 16;
+
+/// A kernel stack; one unmapped page stands below each.
+pub const kernel_stack_bytes: u64 = 16 * 1024;
+
+/// Frames that user memory may not take, so that the kernel can always finish what it began.
+pub const frames_reserved_min: u32 = 12;
+pub const frames_reserved_divisor: u32 = 64;
+
+/// Address space open to the workload. The first 64 KiB stay unmapped so that a null pointer is a fault.
+pub const user_address_min: u64 = 0x10000;
+pub const user_address_end: u64 = 0x0000_7fff_ffff_f000;
+
+/// Frames taken from or given back to the address space under one hold of the kernel lock.
+pub const frames_per_lock_hold: u32 = 256;
+
+/// Time slices. A woken task waits at most one slice of what runs, in throughput mode; in latency mode it runs at once
+/// when it has run less than its share.
+pub const slice_latency_ns: u64 = 4_000_000;
+pub const slice_throughput_ns: u64 = 20_000_000;
+
+/// Longest wait for the processor-side reference while the clock is calibrated.
+pub const calibration_ns: u64 = 100_000;
+
+pub const console_input_bytes_max: usize = 4096;

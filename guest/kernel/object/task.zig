@@ -1,0 +1,166 @@
+//! A task: one thread of the workload. It owns its page (this struct and its vector state) and its kernel stack; the
+//! kernel lock protects the fields unless a comment says otherwise.
+const std = @import("std");
+const heap = @import("../sched/heap.zig");
+const cpu = @import("../arch/cpu.zig");
+const traps = @import("../arch/traps.zig");
+const limits = @import("../limits.zig");
+
+pub const State = enum(u8) { ready, running, blocked, ended };
+
+/// Why a blocked task goes on.
+pub const WakeReason = enum(u8) { none, woken, timeout, interrupted, closed };
+
+pub const Mode = enum(u8) { latency, throughput };
+
+pub const priority_count: u32 = 8;
+pub const priority_default: u32 = 4;
+/// Shares of a CPU: each step up runs about half as much again, the highest 16 times the lowest.
+pub const weights = [priority_count]u32{ 256, 384, 560, 820, 1024, 1790, 2700, 4096 };
+
+/// What a task may do, as bit sets by capability kind.
+pub const Rights = packed struct(u32) {
+    log: bool = false,
+    time: bool = false,
+    task: bool = false,
+    mem: bool = false,
+    io: bool = false,
+    ipc: bool = false,
+    net: bool = false,
+    trace: bool = false,
+    mem_exec_write: bool = false,
+    mem_pin: bool = false,
+    unused: u22 = 0,
+
+    pub fn bits(rights: Rights) u32 {
+        return @bitCast(rights);
+    }
+};
+
+pub const Handlers = struct {
+    foreign: u64 = 0,
+    fault: u64 = 0,
+    interrupt: u64 = 0,
+    stack_base: u64 = 0,
+    stack_bytes: u64 = 0,
+    /// The handlers never touch vector registers, so their frame need not hold them.
+    without_vectors: bool = false,
+};
+
+pub const Stats = struct {
+    cpu_ns: u64 = 0,
+    ticks: u64 = 0,
+    switches: u64 = 0,
+    late_total_ns: u64 = 0,
+    late_max_ns: u64 = 0,
+};
+
+pub const Task = struct {
+    kernel_stack_top: u64 = 0,
+    begin: ?*const fn (frame: *traps.Frame) void = null,
+    saved_rsp: u64 = 0,
+    stack_slot: u32 = 0,
+    /// Unique over the machine's life, from 1; 0 is the kernel.
+    id: u32 = 0,
+    references: u32 = 1,
+    state: State = .blocked,
+    is_idle: bool = false,
+    /// Runs or ran on this CPU.
+    cpu: u32 = 0,
+
+    mode: Mode = .latency,
+    priority: u32 = priority_default,
+    virtual_ns: u64 = 0,
+    run_since_ns: u64 = 0,
+    ready_since_ns: u64 = 0,
+    run_links: heap.Links = .{},
+    stats: Stats = .{},
+
+    deadline_ns: u64 = 0,
+    timer_links: heap.Links = .{},
+    timer_cpu: u32 = 0,
+
+    wake_reason: WakeReason = .none,
+    /// A wait that `task_interrupt` may end.
+    interruptible: bool = false,
+    /// Queue this task waits in, and its neighbours there.
+    wait_queue: ?*WaitQueue = null,
+    wait_next: ?*Task = null,
+    wait_previous: ?*Task = null,
+    wait_address: u64 = 0,
+
+    /// The CPU whose registers were last loaded for this task.
+    vector_cpu: u32 = std.math.maxInt(u32),
+    fs_base: u64 = 0,
+    gs_base: u64 = 0,
+    handlers: Handlers = .{},
+    /// Set by others; looked at on each return to user mode.
+    interrupt_pending: std.atomic.Value(bool) = .init(false),
+    end_requested: std.atomic.Value(bool) = .init(false),
+    /// Another task wants to read or write this task's registers, and it stands still for that.
+    stopped_for_context: bool = false,
+
+    owned: Rights = .{},
+    active: Rights = .{},
+    last_detail: u32 = 0,
+    /// Kernel memory charged to this task, in bytes.
+    charged_bytes: u64 = 0,
+    exit_status: i32 = 0,
+    joiners: WaitQueue = .{},
+    /// Entry of the all-tasks list.
+    all_next: ?*Task = null,
+    all_previous: ?*Task = null,
+
+    vector_state: [cpu.vector_bytes_max]u8 align(64) = undefined,
+
+    pub fn weight(task: *const Task) u64 {
+        return weights[task.priority];
+    }
+
+    pub fn sliceNs(task: *const Task) u64 {
+        return switch (task.mode) {
+            .latency => limits.slice_latency_ns,
+            .throughput => limits.slice_throughput_ns,
+        };
+    }
+
+    /// The frame of the task's last entry from user mode.
+    pub fn frame(task: *const Task) *traps.Frame {
+        return @ptrFromInt(task.kernel_stack_top - @sizeOf(traps.Frame));
+    }
+
+    pub fn runsBefore(a: *const Task, b: *const Task) bool {
+        return a.virtual_ns < b.virtual_ns;
+    }
+    pub fn endsBefore(a: *const Task, b: *const Task) bool {
+        return a.deadline_ns < b.deadline_ns;
+    }
+};
+
+comptime {
+    std.debug.assert(@sizeOf(Task) <= limits.page_bytes);
+}
+
+/// Tasks in order of arrival.
+pub const WaitQueue = struct {
+    first: ?*Task = null,
+    last: ?*Task = null,
+
+    pub fn append(queue: *WaitQueue, task: *Task) void {
+        std.debug.assert(task.wait_queue == null);
+        task.wait_queue = queue;
+        task.wait_previous = queue.last;
+        task.wait_next = null;
+        if (queue.last) |last| last.wait_next = task else queue.first = task;
+        queue.last = task;
+    }
+
+    pub fn remove(queue: *WaitQueue, task: *Task) void {
+        std.debug.assert(task.wait_queue == queue);
+        if (task.wait_previous) |previous| previous.wait_next = task.wait_next else queue.first = task.wait_next;
+        if (task.wait_next) |next| next.wait_previous = task.wait_previous else queue.last = task.wait_previous;
+        task.wait_queue = null;
+        task.wait_next = null;
+        task.wait_previous = null;
+    }
+};

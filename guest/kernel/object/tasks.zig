@@ -1,0 +1,160 @@
+//! All tasks: making them, counting them, and giving their memory back once they have ended and nobody refers to them.
+const std = @import("std");
+const limits = @import("../limits.zig");
+const cpu = @import("../arch/cpu.zig");
+const smp = @import("../arch/smp.zig");
+const traps = @import("../arch/traps.zig");
+const vectors = @import("../arch/vectors.zig");
+const frames = @import("../mem/frames.zig");
+const paging = @import("../mem/paging.zig");
+const layout = @import("../mem/layout.zig");
+const lock = @import("../sched/lock.zig");
+const task_object = @import("task.zig");
+const Task = task_object.Task;
+
+pub var first: ?*Task = null;
+pub var alive: u32 = 0;
+var last_id: u32 = 0;
+
+const slots_max = limits.tasks_max + limits.cpus_max;
+var slots: std.StaticBitSet(slots_max) = .initEmpty();
+const slot_bytes = limits.kernel_stack_bytes + limits.page_bytes;
+const stack_frames = limits.kernel_stack_bytes / limits.page_bytes;
+
+/// Ended tasks whose kernel stacks still exist.
+var ended: ?*Task = null;
+
+extern fn task_first_run() callconv(.naked) void;
+
+pub const Error = error{ NoMemory, TooMany };
+
+fn allocateTask() Error!*Task {
+    const slot: u32 = @intCast(slots.complement().findFirstSet() orelse return error.TooMany);
+    const frame = frames.allocateUser() orelse return error.NoMemory;
+    errdefer frames.release(frame);
+    const task: *Task = @ptrCast(layout.page(frame));
+    task.* = .{};
+    const bottom = layout.stacks_base + slot * slot_bytes + limits.page_bytes;
+    var mapped: u64 = 0;
+    errdefer unmapStack(bottom, mapped);
+    while (mapped < stack_frames) : (mapped += 1) {
+        const stack_frame = frames.allocateUser() orelse return error.NoMemory;
+        const leaf = paging.findOrMake(bottom + mapped * limits.page_bytes, true) catch {
+            frames.release(stack_frame);
+            return error.NoMemory;
+        };
+        leaf.* = @as(u64, stack_frame) << 12 | paging.present | paging.writable | paging.no_execute;
+    }
+    slots.set(slot);
+    task.stack_slot = slot;
+    task.kernel_stack_top = bottom + limits.kernel_stack_bytes;
+    vectors.initialise(task);
+    return task;
+}
+
+/// Only for stacks that no CPU has used yet.
+fn unmapStack(bottom: u64, count: u64) void {
+    for (0..count) |index| {
+        const leaf = paging.find(bottom + index * limits.page_bytes).?;
+        frames.release(paging.frameOf(leaf.*));
+        leaf.* = 0;
+    }
+}
+
+pub fn createIdle(state: *cpu.PerCpu) Error!*Task {
+    const task = try allocateTask();
+    task.is_idle = true;
+    task.state = .running;
+    task.cpu = state.index;
+    return task;
+}
+
+/// What a new task does in the kernel before it goes to user mode: fill the frame. The lock is not held.
+pub const Begin = *const fn (frame: *traps.Frame) void;
+
+/// A blocked task; `scheduler.makeReady` starts it.
+pub fn create(begin: Begin) Error!*Task {
+    std.debug.assert(lock.isHeld());
+    if (alive == limits.tasks_max) return error.TooMany;
+    const task = try allocateTask();
+    last_id += 1;
+    task.id = last_id;
+    task.begin = begin;
+    const frame = task.frame();
+    frame.* = std.mem.zeroes(traps.Frame);
+    frame.cs = cpu.selector_user_code;
+    frame.ss = cpu.selector_user_data;
+    frame.rflags = 0x202;
+    // What context_switch pops: six registers, then the return address.
+    const stack: [*]u64 = @ptrFromInt(@intFromPtr(frame) - 7 * 8);
+    @memset(stack[0..6], 0);
+    stack[6] = @intFromPtr(&task_first_run);
+    task.saved_rsp = @intFromPtr(stack);
+    task.all_next = first;
+    if (first) |other| other.all_previous = task;
+    first = task;
+    alive += 1;
+    return task;
+}
+
+export fn task_begin(frame: *traps.Frame) callconv(.c) void {
+    lock.release();
+    cpu.this().current.begin.?(frame);
+    @import("../arch/dispatch.zig").returnToUser(frame);
+}
+
+/// Moves a task that is about to end out of the list of the living.
+pub fn retire(task: *Task) void {
+    std.debug.assert(lock.isHeld());
+    if (task.all_previous) |previous| previous.all_next = task.all_next else first = task.all_next;
+    if (task.all_next) |next| next.all_previous = task.all_previous;
+    alive -= 1;
+    task.all_previous = null;
+    task.all_next = ended;
+    ended = task;
+}
+
+/// Gives back the kernel stacks of ended tasks, and their pages where nobody refers to them. The lock is not held.
+pub fn reap() void {
+    lock.acquire();
+    var list = ended;
+    ended = null;
+    // The one that just ended may be this very CPU's previous task; the lock was held until it was off its stack.
+    var pending: frames.Pending = .{};
+    var at = list;
+    while (at) |task| : (at = task.all_next) {
+        const bottom = task.kernel_stack_top - limits.kernel_stack_bytes;
+        for (0..stack_frames) |index| {
+            const leaf = paging.find(bottom + index * limits.page_bytes).?;
+            pending.add(paging.frameOf(leaf.*));
+            leaf.* = 0;
+        }
+    }
+    lock.release();
+    if (list == null) return;
+    smp.flushEverywhere();
+    lock.acquire();
+    pending.releaseAll();
+    while (list) |task| {
+        list = task.all_next;
+        task.all_next = null;
+        slots.unset(task.stack_slot);
+        dropReference(task);
+    }
+    lock.release();
+}
+
+pub fn hasEnded() bool {
+    return @atomicLoad(?*Task, &ended, .monotonic) != null;
+}
+
+pub fn dropReference(task: *Task) void {
+    std.debug.assert(lock.isHeld());
+    task.references -= 1;
+    if (task.references == 0) {
+        for (cpu.all[0..cpu.count]) |state| {
+            if (state.fpu_owner == task) state.fpu_owner = null;
+        }
+        frames.release(@intCast((@intFromPtr(task) - layout.direct_base) >> 12));
+    }
+}
