@@ -91,3 +91,29 @@ tree_hash() {
 }
 
 mvn_run() { (cd "$root/host" && mvn -B -ntp -Dstyle.color=never "$@"); }
+
+# Podman, and what an unprivileged user needs to run containers with a network of their own.
+need_podman() {
+  need_packages podman uidmap crun runc netavark aardvark-dns slirp4netns fuse-overlayfs iptables iproute2 \
+    busybox-static docker-registry curl openssl perl util-linux procps
+  command -v docker-registry >/dev/null || fail "docker-registry is not installed" "apt-get install docker-registry"
+}
+
+# A TCP port on the loopback interface that nothing listens on now.
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 12000))
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { printf '%s' "$port"; return; }
+  done
+}
+
+# Waits until the command succeeds: wait_for SECONDS COMMAND …
+wait_for() {
+  local until=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $until ] || return 1
+    sleep 0.1
+  done
+}
