@@ -1,0 +1,4 @@
+@NullMarked
+package dev.metacircular.definition;
+
+import org.jspecify.annotations.NullMarked;
