@@ -5,18 +5,25 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class ImageWriterTest {
+    private static final int WINDOW_BYTES = 1 << 20;
+
     @TempDir
     Path folder;
 
@@ -137,13 +144,29 @@ class ImageWriterTest {
         Tools.requireInstalled("fsck.erofs");
         Tools.succeed("fsck.erofs", image.toString());
         Tools.mounted(image, folder.resolve("mounted"), mounted -> {
-            for (String name : List.of("huge", "hole-at-the-end", "only-zeros")) {
+            for (String name : List.of("hole-at-the-end", "only-zeros")) {
                 Tools.succeed(
                         "cmp",
                         source.resolve(name).toString(),
                         mounted.resolve(name).toString());
             }
+            assertThat(Files.size(mounted.resolve("huge"))).isEqualTo(5 * gibibyte);
+            for (long at = 0; at < 5 * gibibyte; at += gibibyte / 4) {
+                assertThat(window(mounted.resolve("huge"), at)).isEqualTo(window(source.resolve("huge"), at));
+            }
+            assertThat(window(mounted.resolve("huge"), gibibyte)).contains((byte) 7);
+            assertThat(window(mounted.resolve("huge"), 5 * gibibyte - WINDOW_BYTES / 2))
+                    .endsWith(new byte[] {5, 6, 7});
         });
+    }
+
+    /** A mebibyte of a file, from half of one before {@code at} where there is one. */
+    private static byte[] window(Path file, long at) throws IOException {
+        try (FileChannel channel = FileChannel.open(file)) {
+            ByteBuffer window = ByteBuffer.allocate(WINDOW_BYTES);
+            channel.read(window, Math.max(0, at - WINDOW_BYTES / 2));
+            return window.array();
+        }
     }
 
     @Test
@@ -153,8 +176,7 @@ class ImageWriterTest {
         for (int i = 0; i < 70_000; i++) {
             root.add("link-" + i, shared);
         }
-        Attributes attributes =
-                new Attributes(01777, 100_000, 65_536, java.time.Instant.ofEpochSecond(1_700_000_000, 5));
+        Attributes attributes = new Attributes(01777, 100_000, 65_536, Instant.ofEpochSecond(1_700_000_000, 5));
         root.add("owned", new Node.Directory(attributes));
         Path image = folder.resolve("image");
         ImageWriter.write(Samples.spec(root), image);
@@ -209,6 +231,43 @@ class ImageWriterTest {
     }
 
     @Test
+    void localeZoneAndUmaskOfTheProcessDoNotReachTheImage() throws Exception {
+        for (String umask : List.of("022", "077")) {
+            Tools.succeed(
+                    "sh",
+                    "-c",
+                    "umask " + umask + "; cd '" + folder + "' && mkdir -p " + umask + "/sub && cd " + umask
+                            + " && echo x > \"$(printf 'sub/b\\344d \\303\\274')\""
+                            + " && ln -s \"$(printf '\\377/')\" link && echo y > plain");
+        }
+        List<List<String>> environments =
+                List.of(List.of("LC_ALL=C", "TZ=Asia/Kathmandu"), List.of("LC_ALL=C.UTF-8", "TZ=America/St_Johns"));
+        List<Path> images = new ArrayList<>();
+        for (String umask : List.of("022", "077")) {
+            for (List<String> environment : environments) {
+                Path image = folder.resolve("image-" + images.size());
+                images.add(image);
+                List<String> command = new ArrayList<>(List.of("env"));
+                command.addAll(environment);
+                command.addAll(List.of(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-XX:TieredStopAtLevel=1",
+                        "-XX:+UseSerialGC",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        PackProgram.class.getName(),
+                        folder.resolve(umask).toString(),
+                        image.toString()));
+                Tools.succeed(command.toArray(new String[0]));
+                assertThat(image).hasSameBinaryContentAs(images.getFirst());
+            }
+        }
+        try (Image image = Image.open(images.getFirst())) {
+            assertThat(image.entries().stream().map(ImageEntry::path)).contains("/sub/b\\xe4d \\xc3\\xbc");
+        }
+    }
+
+    @Test
     void aSparseSourceAndAFullOneGiveTheSameBytes() throws Exception {
         byte[] bytes = new byte[1 << 20];
         bytes[500_000] = 1;
@@ -230,7 +289,7 @@ class ImageWriterTest {
         Path image = folder.resolve("image");
         ImageWriter.write(Samples.spec(Samples.tree()), image);
         byte[] bytes = Files.readAllBytes(image);
-        ByteBuffer elf = ByteBuffer.wrap(bytes).order(java.nio.ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer elf = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         assertThat(elf.getInt(0)).isEqualTo(0x464c457f);
         assertThat(elf.getLong(24)).isEqualTo(0x100000);
         assertThat(elf.getShort(56)).isEqualTo((short) 2);
@@ -238,8 +297,7 @@ class ImageWriterTest {
         assertThat(Arrays.copyOfRange(bytes, loaded, loaded + 904))
                 .isEqualTo(Arrays.copyOfRange(Samples.kernel(), 4096, 5000));
         int note = (int) elf.getLong(120 + 8);
-        assertThat(new String(bytes, note + 12, 3, java.nio.charset.StandardCharsets.US_ASCII))
-                .isEqualTo("Xen");
+        assertThat(new String(bytes, note + 12, 3, StandardCharsets.US_ASCII)).isEqualTo("Xen");
     }
 
     @Test
@@ -248,7 +306,7 @@ class ImageWriterTest {
         ImageSpec spec = new ImageSpec(
                 Samples.manifest(),
                 Content.of(Samples.kernel()),
-                java.util.Optional.of(Samples.directory().add("linux", Samples.file("adapter"))),
+                Optional.of(Samples.directory().add("linux", Samples.file("adapter"))),
                 Samples.tree());
         WrittenImage written = ImageWriter.write(spec, image);
         byte[] bytes = Files.readAllBytes(image);
@@ -284,8 +342,8 @@ class ImageWriterTest {
                 .isInstanceOf(ImageException.class)
                 .hasMessageContaining("'/manifest'")
                 .hasMessageContaining("rename it");
-        ImageSpec noKernel = new ImageSpec(
-                Samples.manifest(), Content.of(new byte[100]), java.util.Optional.empty(), Samples.directory());
+        ImageSpec noKernel =
+                new ImageSpec(Samples.manifest(), Content.of(new byte[100]), Optional.empty(), Samples.directory());
         assertThatThrownBy(() -> ImageWriter.write(noKernel, image))
                 .isInstanceOf(ImageException.class)
                 .hasMessageContaining("does not begin with an ELF header");
