@@ -16,7 +16,7 @@ import org.tomlj.TomlTable;
  * Reads one TOML table key by key, and records each fault at its position. The keys that were asked for are the known
  * ones: {@link #rejectUnknown} comes last.
  */
-final class Table {
+public final class Table {
     private final TomlTable table;
     private final TomlPosition at;
     private final Faults faults;
@@ -24,7 +24,7 @@ final class Table {
     private final Set<String> rejected = new LinkedHashSet<>();
 
     /** A value of the file. */
-    record Placed<T>(T value, TomlPosition at) {}
+    public record Placed<T>(T value, TomlPosition at) {}
 
     Table(TomlTable table, TomlPosition at, Faults faults) {
         this.table = table;
@@ -32,29 +32,30 @@ final class Table {
         this.faults = faults;
     }
 
-    TomlPosition at() {
+    public TomlPosition at() {
         return at;
     }
 
-    boolean has(String key) {
+    public boolean has(String key) {
         return table.contains(List.of(key));
     }
 
-    Set<String> keys() {
+    public Set<String> keys() {
         return table.keySet();
     }
 
     /** Where the key stands; where the table stands, if it lacks the key. */
-    TomlPosition at(String key) {
+    public TomlPosition at(String key) {
         TomlPosition position = has(key) ? table.inputPositionOf(List.of(key)) : null;
         return position == null ? at : position;
     }
 
-    void fault(String key, String what, String expected) {
+    /** Records a fault where the key stands. */
+    public void fault(String key, String what, String expected) {
         faults.add(at(key), what, expected);
     }
 
-    void fault(TomlPosition where, String what, String expected) {
+    public void fault(TomlPosition where, String what, String expected) {
         faults.add(where, what, expected);
     }
 
@@ -62,7 +63,7 @@ final class Table {
         return table.get(List.of(key)) instanceof TomlArray array && array.isEmpty();
     }
 
-    void missing(String key, String expected) {
+    public void missing(String key, String expected) {
         faults.addMissing(at, key, expected);
     }
 
@@ -74,18 +75,19 @@ final class Table {
         }
     }
 
-    Optional<String> string(String key) {
+    /** A string; empty if the key is absent, or its value is recorded as a fault. The same holds for the other types. */
+    public Optional<String> string(String key) {
         return typed(key, String.class, "a string").flatMap(s -> checked(s, at(key), key));
     }
 
     /** A string that the parser, which throws IllegalArgumentException, turns into something. */
-    <T> Optional<T> string(String key, String expected, Function<String, Optional<T>> parser) {
+    public <T> Optional<T> string(String key, String expected, Function<String, Optional<T>> parser) {
         return string(key)
                 .flatMap(s ->
                         parsed(new Placed<>(s, at(key)), key, expected, parser).map(Placed::value));
     }
 
-    <T> Optional<T> requiredString(String key, String expected, Function<String, Optional<T>> parser) {
+    public <T> Optional<T> requiredString(String key, String expected, Function<String, Optional<T>> parser) {
         if (!has(key)) {
             known.add(key);
             missing(key, expected);
@@ -93,11 +95,11 @@ final class Table {
         return string(key, expected, parser);
     }
 
-    Optional<Boolean> bool(String key) {
+    public Optional<Boolean> bool(String key) {
         return typed(key, Boolean.class, "true or false");
     }
 
-    Optional<Integer> integer(String key, int min, int max) {
+    public Optional<Integer> integer(String key, int min, int max) {
         String expected = "an integer from " + min + " to " + max;
         Optional<Long> value = typed(key, Long.class, expected);
         if (value.filter(v -> v < min || v > max).isPresent()) {
@@ -129,7 +131,7 @@ final class Table {
     }
 
     /** The strings of an array, each checked for its length; empty if the key is absent. */
-    List<Placed<String>> strings(String key) {
+    public List<Placed<String>> strings(String key) {
         Optional<TomlArray> array = typed(key, TomlArray.class, "an array of strings");
         if (array.filter(a -> tooLong(key, a.size(), Limits.LIST_ITEMS, "items"))
                 .isPresent()) {
@@ -150,13 +152,13 @@ final class Table {
     }
 
     /** The strings of an array as the parser, which throws IllegalArgumentException, sees them. */
-    <T> List<Placed<T>> list(String key, String expected, Function<String, Optional<T>> parser) {
+    public <T> List<Placed<T>> list(String key, String expected, Function<String, Optional<T>> parser) {
         return strings(key).stream()
                 .flatMap(item -> parsed(item, key, expected, parser).stream())
                 .toList();
     }
 
-    Optional<Table> table(String key) {
+    public Optional<Table> table(String key) {
         return typed(key, TomlTable.class, "a table").map(t -> new Table(t, at(key), faults));
     }
 
@@ -185,7 +187,7 @@ final class Table {
         return size > max;
     }
 
-    void rejectUnknown() {
+    public void rejectUnknown() {
         for (String key : keys()) {
             if (!known.contains(key) && !rejected.contains(key)) {
                 String nearest = Nearest.of(key, known).orElseThrow();
