@@ -6,6 +6,7 @@
 //!   zig build test                  unit tests of the pure kernel modules, on the host
 const std = @import("std");
 const Abi = @import("abi/steps.zig").Abi;
+const fs_steps = @import("kernel/fs/steps.zig");
 
 pub const Variant = enum { minimal, net, full };
 
@@ -45,6 +46,7 @@ pub fn build(b: *std.Build) void {
     const abi: Abi = .create(b);
     abi.addTests(b, test_step);
     abi.addDocs(b, test_step);
+    fs_steps.addTests(b, abi.types, test_step);
 }
 
 /// The kernel's own instruction set: no vector or x87 registers, which belong to the workload alone.
