@@ -1,0 +1,59 @@
+package dev.metacircular.vm;
+
+import dev.metacircular.vm.VmException.Fault;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Turns what QEMU writes when it does not start into a message with a remedy. */
+final class QemuErrors {
+    private record Known(Pattern pattern, Fault fault, String remedy) {}
+
+    private static final List<Known> KNOWN = List.of(
+            new Known(
+                    Pattern.compile("Could not set up host forwarding rule '([^']*)'"),
+                    Fault.REQUEST,
+                    "the port is taken or may not be used; see who has it with: ss -ltnp"),
+            new Known(
+                    Pattern.compile("could not configure /dev/net/tun|could not open /dev/net/tun"),
+                    Fault.HOST,
+                    "make the tap interface for this user first: sudo ip tuntap add IFACE mode tap user $USER"),
+            new Known(
+                    Pattern.compile("Failed to get \"write\" lock"),
+                    Fault.REQUEST,
+                    "another VM writes to that disk; stop it or take a copy"),
+            new Known(
+                    Pattern.compile("Could not access KVM kernel module|failed to initialize kvm"),
+                    Fault.HOST,
+                    "run without KVM (--accel emulation), or see what is wrong with /dev/kvm: ukernel doctor"),
+            new Known(
+                    Pattern.compile("-sandbox support is not enabled|invalid option.*sandbox"),
+                    Fault.HOST,
+                    "this QEMU was built without seccomp; install the distribution's"),
+            new Known(
+                    Pattern.compile("cannot set up guest memory|Cannot allocate memory"),
+                    Fault.HOST,
+                    "less memory is free than the VM wants"),
+            new Known(
+                    Pattern.compile("Could not open '([^']*)'|could not load kernel|could not open kernel"),
+                    Fault.REQUEST,
+                    "does the file exist, and may this user read it?"),
+            new Known(
+                    Pattern.compile("Failed to bind socket|Failed to find an available port|gdbstub"),
+                    Fault.REQUEST,
+                    "the debugger's address is taken or may not be used"));
+
+    private QemuErrors() {}
+
+    static VmException explain(VmId id, String errors) {
+        String shown = errors.isBlank() ? "it wrote no message" : errors.strip();
+        for (Known known : KNOWN) {
+            Matcher matcher = known.pattern.matcher(errors);
+            if (matcher.find()) {
+                return new VmException(
+                        known.fault, "VM " + id + " did not start: QEMU says: " + shown + "\n" + known.remedy);
+            }
+        }
+        return new VmException(Fault.VMM, "VM " + id + " did not start: QEMU says: " + shown);
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.metacircular.vm;
+
+import org.jspecify.annotations.NullMarked;
