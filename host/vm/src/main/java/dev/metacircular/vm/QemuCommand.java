@@ -62,7 +62,8 @@ final class QemuCommand {
         List<String> words = machine(binary, accelerator, spec.vcpus(), spec.memoryMebibytes());
         words.addAll(console());
         words.addAll(List.of("-name", "guest=" + spec.id().value()));
-        words.addAll(List.of("-qmp", "unix:" + StateDirectory.QMP_SOCKET + ",server=on,wait=off"));
+        // The guest waits for a word over QMP: by then all of the configuration has been accepted.
+        words.addAll(List.of("-S", "-qmp", "unix:" + StateDirectory.QMP_SOCKET + ",server=on,wait=off"));
         words.addAll(List.of("-kernel", absolute(spec.kernel())));
         if (!spec.commandLine().isEmpty()) {
             words.addAll(List.of("-append", spec.commandLine()));
@@ -84,8 +85,8 @@ final class QemuCommand {
             slot++;
         }
         spec.debugger()
-                .ifPresent(address -> words.addAll(
-                        List.of("-gdb", "tcp:" + host(address.getAddress()) + ":" + address.getPort(), "-S")));
+                .ifPresent(address ->
+                        words.addAll(List.of("-gdb", "tcp:" + host(address.getAddress()) + ":" + address.getPort())));
         return words;
     }
 

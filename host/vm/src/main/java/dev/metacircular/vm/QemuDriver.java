@@ -2,7 +2,6 @@ package dev.metacircular.vm;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.metacircular.vm.VmException.Fault;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumSet;
@@ -19,6 +18,9 @@ public final class QemuDriver implements VmDriver {
     public static final String NAME = "qemu";
 
     private static final String PROGRAM = "qemu-system-x86_64";
+    /** What QEMU writes when it stops a guest after a failure inside KVM (accel/kvm). */
+    private static final String KVM_FAILURE = "KVM internal error";
+
     private static final String INSTALL = "install it: sudo apt-get install qemu-system-x86";
 
     private final Optional<Path> binary;
@@ -113,7 +115,9 @@ public final class QemuDriver implements VmDriver {
 
             @Override
             boolean bringUp(StateDirectory directory) {
-                return QmpClient.execute(directory.qmpSocket(), "query-status", Limits.CONTROL_DEADLINE)
+                // With a debugger it is the debugger that lets the guest run.
+                String command = spec.debugger().isPresent() ? "query-status" : "cont";
+                return QmpClient.execute(directory.qmpSocket(), command, Limits.CONTROL_DEADLINE)
                         .isPresent();
             }
 
@@ -126,14 +130,14 @@ public final class QemuDriver implements VmDriver {
 
     static VmmControl control() {
         return directory -> {
-            if (!Files.exists(directory.qmpSocket())) {
+            if (!directory.errors().contains(KVM_FAILURE)) {
                 return Optional.empty();
             }
             return QmpClient.execute(directory.qmpSocket(), "query-status", Limits.CONTROL_DEADLINE)
                     .map(status -> status.path("status"))
                     .map(JsonNode::asText)
                     .filter(status -> status.equals("internal-error"))
-                    .map(status -> "QEMU stopped the guest after an internal error (as a rule inside KVM)");
+                    .map(status -> "QEMU stopped the guest after a failure inside KVM; run it with --accel emulation");
         };
     }
 }

@@ -29,9 +29,10 @@ keep_console() {
     cat > "$FILE" || cat > /dev/null' - console. || cat > /dev/null
 }
 
+# Written through as they come: what a VMM says before it hangs is needed while it hangs.
 keep_errors() {
-  head -c "$error_bytes" > errors
-  cat > /dev/null
+  split -b "$error_bytes" --filter='
+    case $FILE in errors.aa) cat > errors || cat > /dev/null ;; *) cat > /dev/null ;; esac' - errors. || cat > /dev/null
 }
 
 run() {
