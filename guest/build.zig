@@ -42,6 +42,7 @@ pub fn build(b: *std.Build) void {
 
     const test_step = b.step("test", "Run the unit tests of the pure modules on the host");
     addHostTest(b, test_step, "kernel/tests.zig");
+    addHostTest(b, test_step, "kernel/dev/tests.zig");
 
     const abi: Abi = .create(b);
     abi.addTests(b, test_step);

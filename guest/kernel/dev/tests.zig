@@ -1,0 +1,6 @@
+//! Unit tests of the device drivers, over simulated devices.
+test {
+    _ = @import("virtio_block_test.zig");
+    _ = @import("channel_test.zig");
+    _ = @import("serial_test.zig");
+}
