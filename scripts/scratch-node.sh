@@ -1,5 +1,5 @@
 # Sourced after common.sh by ./demo and the benchmarks: an image registry and a node of their own in a scratch directory, and their end.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 
 mcp=$root/bin/mcp
 registry_pid='' agent_pid=''
