@@ -29,14 +29,15 @@ pub fn build(b: *std.Build) void {
     const only = b.option(Variant, "variant", "Build only this combination of the kernel (default: all three)");
     const optimize = b.option(std.builtin.OptimizeMode, "kernel-optimize", "Optimisation of the kernel (default: ReleaseSafe)") orelse .ReleaseSafe;
 
+    const abi: Abi = .create(b);
     const kernel_step = b.step("kernel", "Build the kernel");
     const debug_step = b.step("kernel-debug", "Build the kernels' debug information");
     for (std.enums.values(Variant)) |variant| {
         if (only) |chosen| if (chosen != variant) continue;
         const name = b.fmt("ukernel-{s}", .{@tagName(variant)});
         // Debug information names the folder it was built in, so it stands in a file of its own.
-        addKernel(b, kernel_step, b.fmt("{s}.elf", .{name}), variant, optimize, true);
-        addKernel(b, debug_step, b.fmt("{s}.debug", .{name}), variant, optimize, false);
+        addKernel(b, kernel_step, abi, b.fmt("{s}.elf", .{name}), variant, optimize, true);
+        addKernel(b, debug_step, abi, b.fmt("{s}.debug", .{name}), variant, optimize, false);
     }
     b.getInstallStep().dependOn(kernel_step);
 
@@ -44,7 +45,6 @@ pub fn build(b: *std.Build) void {
     addHostTest(b, test_step, "kernel/tests.zig");
     addHostTest(b, test_step, "kernel/dev/tests.zig");
 
-    const abi: Abi = .create(b);
     abi.addTests(b, test_step);
     abi.addDocs(b, test_step);
     fs_steps.addTests(b, abi.types, test_step);
@@ -67,6 +67,7 @@ fn kernelTarget(b: *std.Build) std.Build.ResolvedTarget {
 fn addKernel(
     b: *std.Build,
     step: *std.Build.Step,
+    abi: Abi,
     name: []const u8,
     variant: Variant,
     optimize: std.builtin.OptimizeMode,
@@ -95,6 +96,9 @@ fn addKernel(
         .pic = false,
     });
     module.addOptions("build_options", options);
+    module.addImport("abi", abi.types);
+    module.addImport("dispatch", abi.dispatch);
+    module.addImport("gate", abi.gate);
 
     const exe = b.addExecutable(.{
         .name = name,

@@ -3,4 +3,5 @@ test {
     _ = @import("boot/memory_map.zig");
     _ = @import("boot/command_line.zig");
     _ = @import("sched/heap.zig");
+    _ = @import("mem/regions.zig");
 }

@@ -10,7 +10,8 @@ const limits = @import("../limits.zig");
 /// the rest changes.
 pub const Scale = extern struct {
     sequence: u32 = 0,
-    reserved: u32 = 0,
+    /// The gate computes time itself; 0: it asks the kernel.
+    usable: u32 = 1,
     base_tsc: u64 = 0,
     base_ns: u64 = 0,
     /// Nanoseconds a TSC step, times 2^32.
@@ -92,6 +93,10 @@ pub fn refine(start_tsc: u64, end_tsc: u64, elapsed_ns: u64) void {
     scale.base_ns = now_ns;
     scale.multiplier = (elapsed_ns << 32) / (end_tsc - start_tsc);
     @atomicStore(u32, &scale.sequence, scale.sequence +% 1, .seq_cst);
+}
+
+pub fn tscHz() u64 {
+    return @intCast((@as(u128, 1_000_000_000) << 32) / @max(1, scale.multiplier));
 }
 
 /// Moves the scale to where user mode can read it.

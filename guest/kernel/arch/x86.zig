@@ -239,3 +239,16 @@ pub const Flags = struct {
     /// What user mode may choose: the arithmetic flags, direction, trap, alignment check, ID and AC.
     pub const user_mask: u64 = 0x0000_0000_0024_0dd5 | (1 << 8);
 };
+
+/// A random number of the processor's, if it has one now.
+pub fn rdrand() ?u64 {
+    var value: u64 = undefined;
+    const ok = asm volatile (
+        \\ rdrand %[value]
+        \\ setc %[ok]
+        : [ok] "=&r" (-> u8),
+          [value] "=&r" (value),
+        :
+        : .{ .cc = true });
+    return if (ok != 0) value else null;
+}

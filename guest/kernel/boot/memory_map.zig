@@ -23,7 +23,7 @@ pub const Ranges = struct {
     /// Cuts `hole` out. A hole in the middle makes two ranges; when there is no room for the second, it is given up.
     pub fn exclude(ranges: *Ranges, hole: Range) void {
         const start = hole.start & ~(limits.page_bytes - 1);
-        const end = std.mem.alignForward(u64, hole.end, limits.page_bytes);
+        const end = std.mem.alignForward(u64, @min(hole.end, address_end), limits.page_bytes);
         if (start >= end) return;
         const old = ranges.*;
         ranges.count = 0;

@@ -16,6 +16,8 @@ pub const large: Entry = 1 << 7;
 pub const global: Entry = 1 << 8;
 /// Software: the frame belongs to the kernel or to a file and is not freed with the mapping.
 pub const borrowed: Entry = 1 << 9;
+/// Software: not present, but the frame with its content belongs here (memory without access).
+pub const retained: Entry = 1 << 10;
 pub const no_execute: Entry = 1 << 63;
 pub const address_mask: Entry = 0x000f_ffff_ffff_f000;
 
@@ -153,6 +155,13 @@ pub fn findOrMake(address: u64, keep_reserve: bool) error{NoMemory}!*Entry {
     return &table[address >> 12 & 511];
 }
 
+pub inline fn holdsFrame(entry: Entry) bool {
+    return entry & (present | retained) != 0;
+}
+
+/// Frames that hold the workload's memory, borrowed ones left out.
+pub var user_frames: u64 = 0;
+
 pub inline fn frameOf(entry: Entry) frames.Frame {
     return @intCast((entry & address_mask) >> 12);
 }
@@ -181,8 +190,11 @@ fn clearStep(address: u64, end: u64, pending: *frames.Pending) u64 {
     var at = address;
     while (at < stop) : (at += limits.page_bytes) {
         const entry = &table[at >> 12 & 511];
-        if (entry.* & present == 0) continue;
-        if (entry.* & borrowed == 0) pending.add(frameOf(entry.*));
+        if (!holdsFrame(entry.*)) continue;
+        if (entry.* & borrowed == 0) {
+            pending.add(frameOf(entry.*));
+            user_frames -= 1;
+        }
         entry.* = 0;
     }
     prune(level4, level3, level2, pending);
@@ -202,8 +214,8 @@ inline fn nextBoundary(address: u64, comptime shift: u6) u64 {
     return ((address >> shift) + 1) << shift;
 }
 
-/// Calls `change` for each present entry of [start, end).
-pub fn forEachPresent(start: u64, end: u64, context: anytype, comptime change: fn (@TypeOf(context), *Entry) void) void {
+/// Calls `change` for each entry that holds a frame of [start, end).
+pub fn forEachFrame(start: u64, end: u64, context: anytype, comptime change: fn (@TypeOf(context), *Entry) void) void {
     var address = start;
     while (address < end) {
         const level4 = root()[address >> 39 & 511];
@@ -225,7 +237,7 @@ pub fn forEachPresent(start: u64, end: u64, context: anytype, comptime change: f
         const stop = @min(nextBoundary(address, 21), end);
         while (address < stop) : (address += limits.page_bytes) {
             const entry = &table[address >> 12 & 511];
-            if (entry.* & present != 0) change(context, entry);
+            if (holdsFrame(entry.*)) change(context, entry);
         }
     }
 }

@@ -13,38 +13,22 @@ pub const WakeReason = enum(u8) { none, woken, timeout, interrupted, closed };
 
 pub const Mode = enum(u8) { latency, throughput };
 
-pub const priority_count: u32 = 8;
-pub const priority_default: u32 = 4;
-/// Shares of a CPU: each step up runs about half as much again, the highest 16 times the lowest.
-pub const weights = [priority_count]u32{ 256, 384, 560, 820, 1024, 1790, 2700, 4096 };
+pub const priority_count: u32 = 16;
+pub const priority_normal: u32 = 8;
+/// Shares of a CPU: each step up is a quarter more, the highest 28 times the lowest.
+pub const weights = [priority_count]u32{ 172, 215, 268, 336, 419, 524, 655, 819, 1024, 1280, 1600, 2000, 2500, 3125, 3906, 4883 };
 
-/// What a task may do, as bit sets by capability kind.
-pub const Rights = packed struct(u32) {
-    log: bool = false,
-    time: bool = false,
-    task: bool = false,
-    mem: bool = false,
-    io: bool = false,
-    ipc: bool = false,
-    net: bool = false,
-    trace: bool = false,
-    mem_exec_write: bool = false,
-    mem_pin: bool = false,
-    unused: u22 = 0,
-
-    pub fn bits(rights: Rights) u32 {
-        return @bitCast(rights);
-    }
-};
-
-pub const Handlers = struct {
-    foreign: u64 = 0,
-    fault: u64 = 0,
-    interrupt: u64 = 0,
-    stack_base: u64 = 0,
+/// User code that the kernel enters on a stack of its own.
+pub const Handler = struct {
+    entry: u64 = 0,
+    stack: u64 = 0,
     stack_bytes: u64 = 0,
-    /// The handlers never touch vector registers, so their frame need not hold them.
-    without_vectors: bool = false,
+    /// It never touches vector registers, so its frame need not hold them.
+    keep_vector: bool = false,
+
+    pub fn holds(handler: *const Handler, stack_pointer: u64) bool {
+        return handler.entry != 0 and stack_pointer > handler.stack and stack_pointer <= handler.stack + handler.stack_bytes;
+    }
 };
 
 pub const Stats = struct {
@@ -69,7 +53,7 @@ pub const Task = struct {
     cpu: u32 = 0,
 
     mode: Mode = .latency,
-    priority: u32 = priority_default,
+    priority: u32 = priority_normal,
     virtual_ns: u64 = 0,
     run_since_ns: u64 = 0,
     ready_since_ns: u64 = 0,
@@ -93,18 +77,29 @@ pub const Task = struct {
     vector_cpu: u32 = std.math.maxInt(u32),
     fs_base: u64 = 0,
     gs_base: u64 = 0,
-    handlers: Handlers = .{},
+    foreign_handler: Handler = .{},
+    /// Of faults and interrupts.
+    fault_handler: Handler = .{},
     /// Set by others; looked at on each return to user mode.
     interrupt_pending: std.atomic.Value(bool) = .init(false),
     end_requested: std.atomic.Value(bool) = .init(false),
-    /// Another task wants to read or write this task's registers, and it stands still for that.
-    stopped_for_context: bool = false,
 
-    owned: Rights = .{},
-    active: Rights = .{},
+    /// Rights by capability kind: what it may acquire, the capabilities in its active set, and theirs.
+    may_acquire: [8]u32 = .{0} ** 8,
+    active: [8]u64 = .{0} ** 8,
+    active_rights: [8]u32 = .{0} ** 8,
+    capability_epoch: u32 = 0,
+    handle: u64 = 0,
+    /// Its registers were set from outside while it stood in a call, whose result is lost.
+    context_replaced: bool = false,
+    /// task_resume went on with a frame that was made inside a handler.
+    stays_in_handler: bool = false,
+    /// Its end frees it; nobody joins it.
+    detached: bool = false,
+    joined: bool = false,
     last_detail: u32 = 0,
-    /// Kernel memory charged to this task, in bytes.
-    charged_bytes: u64 = 0,
+    /// The last user copy failed because no memory was left for a page.
+    copy_out_of_memory: bool = false,
     exit_status: i32 = 0,
     joiners: WaitQueue = .{},
     /// Entry of the all-tasks list.

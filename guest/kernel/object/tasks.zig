@@ -9,10 +9,16 @@ const frames = @import("../mem/frames.zig");
 const paging = @import("../mem/paging.zig");
 const layout = @import("../mem/layout.zig");
 const lock = @import("../sched/lock.zig");
+const scheduler = @import("../sched/scheduler.zig");
+const handles = @import("handles.zig");
+const machine = @import("../machine.zig");
 const task_object = @import("task.zig");
 const Task = task_object.Task;
 
 pub var first: ?*Task = null;
+/// The first task; its end is the VM's.
+pub var main: ?*Task = null;
+/// Ended tasks that nobody has joined included.
 pub var alive: u32 = 0;
 var last_id: u32 = 0;
 
@@ -79,6 +85,8 @@ pub fn create(begin: Begin) Error!*Task {
     const task = try allocateTask();
     last_id += 1;
     task.id = last_id;
+    // One for the run, one for the handle.
+    task.references = 2;
     task.begin = begin;
     const frame = task.frame();
     frame.* = std.mem.zeroes(traps.Frame);
@@ -103,13 +111,40 @@ export fn task_begin(frame: *traps.Frame) callconv(.c) void {
     @import("../arch/dispatch.zig").returnToUser(frame);
 }
 
+/// Undoes `create` before the task ever ran. The lock is held.
+pub fn abandon(task: *Task) void {
+    unlink(task);
+    unmapStack(task.kernel_stack_top - limits.kernel_stack_bytes, stack_frames);
+    slots.unset(task.stack_slot);
+    task.references = 1;
+    dropReference(task);
+}
+
+/// Ends the current task; the first takes the VM with it. The lock is not held.
+pub fn endCurrent(task: *Task, status: i32) noreturn {
+    if (task == main) machine.shutDown(status, .returned, "the first task ended");
+    lock.acquire();
+    task.exit_status = status;
+    if (task.detached) {
+        handles.close(task.handle, .task) catch unreachable;
+        task.references -= 1;
+    }
+    while (task.joiners.first) |joiner| _ = scheduler.wake(joiner, .woken);
+    retire(task);
+    scheduler.endCurrent();
+}
+
+fn unlink(task: *Task) void {
+    if (task.all_previous) |previous| previous.all_next = task.all_next else first = task.all_next;
+    if (task.all_next) |next| next.all_previous = task.all_previous;
+    task.all_previous = null;
+    task.all_next = null;
+}
+
 /// Moves a task that is about to end out of the list of the living.
 pub fn retire(task: *Task) void {
     std.debug.assert(lock.isHeld());
-    if (task.all_previous) |previous| previous.all_next = task.all_next else first = task.all_next;
-    if (task.all_next) |next| next.all_previous = task.all_previous;
-    alive -= 1;
-    task.all_previous = null;
+    unlink(task);
     task.all_next = ended;
     ended = task;
 }
@@ -152,6 +187,7 @@ pub fn dropReference(task: *Task) void {
     std.debug.assert(lock.isHeld());
     task.references -= 1;
     if (task.references == 0) {
+        alive -= 1;
         for (cpu.all[0..cpu.count]) |state| {
             if (state.fpu_owner == task) state.fpu_owner = null;
         }

@@ -91,6 +91,7 @@ pub fn block(deadline_ns: u64, interruptible: bool) WakeReason {
     std.debug.assert(!task.is_idle);
     if (interruptible and (task.interrupt_pending.load(.acquire) or task.end_requested.load(.acquire))) {
         if (task.wait_queue) |queue| queue.remove(task);
+        task.interrupt_pending.store(false, .release);
         return .interrupted;
     }
     task.state = .blocked;
@@ -104,7 +105,10 @@ pub fn block(deadline_ns: u64, interruptible: bool) WakeReason {
     switchAway();
     task.interruptible = false;
     std.debug.assert(task.wake_reason != .none);
-    return task.wake_reason;
+    const reason = task.wake_reason;
+    // An interrupt that ended a wait is spent.
+    if (reason == .interrupted) task.interrupt_pending.store(false, .release);
+    return reason;
 }
 
 /// Gives the CPU to the next ready task, if there is one.

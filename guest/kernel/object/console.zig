@@ -1,0 +1,68 @@
+//! The serial line as a stream: output of the workload, input to it, and the host's stop request, which is filtered out of the input
+//! (docs/image-format.md, "Serial line").
+const std = @import("std");
+const x86 = @import("../arch/x86.zig");
+const serial = @import("../arch/serial.zig");
+const limits = @import("../limits.zig");
+const lock = @import("../sched/lock.zig");
+const scheduler = @import("../sched/scheduler.zig");
+const Mutex = @import("mutex.zig").Mutex;
+const driver = @import("../dev/serial.zig");
+const task_object = @import("task.zig");
+const stop = @import("stop.zig");
+
+var output: Mutex = .{};
+/// Interrupts are let in after this many bytes.
+const burst_bytes = 64;
+
+pub fn write(bytes: []const u8) void {
+    output.acquire();
+    defer output.release();
+    var rest = bytes;
+    while (rest.len > 0) {
+        const burst = rest[0..@min(rest.len, burst_bytes)];
+        serial.write(burst);
+        rest = rest[burst.len..];
+        x86.interruptWindow();
+        scheduler.preempt();
+    }
+}
+
+/// What has come in; the kernel lock protects it. When it is full, what comes is lost: a serial line has no way to refuse.
+var input: driver.Input(limits.console_input_bytes_max) = .{};
+pub var readers: task_object.WaitQueue = .{};
+
+const bytes_per_interrupt_max = 256;
+
+pub fn interrupt() void {
+    lock.acquire();
+    defer lock.release();
+    for (0..bytes_per_interrupt_max) |_| {
+        const byte = serial.readByte() orelse break;
+        if (input.take(byte)) stop.request();
+    }
+    if (input.count > 0) while (readers.first) |task| {
+        if (!scheduler.wake(task, .woken)) break;
+    };
+}
+
+pub fn hasInput() bool {
+    std.debug.assert(lock.isHeld());
+    return input.count > 0;
+}
+
+/// A lone escape key is held back in case it begins the stop request; a reader gets it when nothing has followed.
+pub fn releaseHeld() void {
+    std.debug.assert(lock.isHeld());
+    input.releaseHeld();
+}
+
+pub fn hasHeld() bool {
+    return input.matched > 0;
+}
+
+/// Takes what is there, at most the buffer's size. The lock is held.
+pub fn take(buffer: []u8) usize {
+    std.debug.assert(lock.isHeld());
+    return input.read(buffer);
+}

@@ -1,0 +1,183 @@
+//! Block devices as tasks use them: a request sleeps until its interrupt. The kernel lock protects the drivers.
+const std = @import("std");
+const cpu = @import("../arch/cpu.zig");
+const lapic = @import("../arch/lapic.zig");
+const clock = @import("../arch/clock.zig");
+const x86 = @import("../arch/x86.zig");
+const command_line = @import("../boot/command_line.zig");
+const limits = @import("../limits.zig");
+const frames = @import("../mem/frames.zig");
+const layout = @import("../mem/layout.zig");
+const lock = @import("../sched/lock.zig");
+const scheduler = @import("../sched/scheduler.zig");
+const driver = @import("../dev/virtio_block.zig");
+const mmio = @import("../dev/virtio_mmio.zig");
+const channel_format = @import("../dev/channel.zig");
+const channel = @import("channel.zig");
+const task_object = @import("task.zig");
+
+const Bus = struct {
+    base: u64,
+
+    pub fn read(bus: Bus, offset: u32) u32 {
+        return @as(*volatile u32, @ptrFromInt(bus.base + offset)).*;
+    }
+    pub fn write(bus: Bus, offset: u32, value: u32) void {
+        @as(*volatile u32, @ptrFromInt(bus.base + offset)).* = value;
+    }
+};
+
+pub const Role = enum { workload, image, channel };
+
+/// A request that is out, and who waits for it.
+const Request = struct { task: ?*task_object.Task = null, done: bool = false, good: bool = false };
+
+pub const Disk = struct {
+    device: driver.BlockDevice(Bus),
+    sectors: u64,
+    read_only: bool,
+    input: u32,
+    role: Role = .workload,
+    requests: [driver.requests_max]Request = .{Request{}} ** driver.requests_max,
+    /// Tasks that found every request out.
+    waiters: task_object.WaitQueue = .{},
+
+    /// Fills whole frames. The lock is not held.
+    pub fn readFrames(disk: *Disk, sector: u64, list: []const frames.Frame) error{DeviceError}!void {
+        std.debug.assert(list.len <= driver.pieces_max);
+        var pieces: [driver.pieces_max]driver.Piece = undefined;
+        for (list, pieces[0..list.len]) |frame, *piece| {
+            piece.* = .{ .physical = @as(u64, frame) << 12, .bytes = limits.page_bytes };
+        }
+        return disk.transfer(.read, sector, pieces[0..list.len]);
+    }
+
+    /// Reads or writes the beginning of one frame.
+    pub fn readPart(disk: *Disk, sector: u64, frame: frames.Frame, bytes: usize) error{DeviceError}!void {
+        return disk.transfer(.read, sector, &.{.{ .physical = @as(u64, frame) << 12, .bytes = @intCast(bytes) }});
+    }
+    pub fn writePart(disk: *Disk, sector: u64, frame: frames.Frame, bytes: usize) error{DeviceError}!void {
+        return disk.transfer(.write, sector, &.{.{ .physical = @as(u64, frame) << 12, .bytes = @intCast(bytes) }});
+    }
+
+    fn transfer(disk: *Disk, operation: driver.Operation, sector: u64, pieces: []const driver.Piece) error{DeviceError}!void {
+        lock.acquire();
+        defer lock.release();
+        const task = scheduler.current();
+        const ticket = while (true) {
+            break disk.device.submit(operation, sector, pieces) catch |failure| switch (failure) {
+                error.QueueFull => {
+                    disk.waiters.append(task);
+                    _ = scheduler.block(scheduler.forever, false);
+                    continue;
+                },
+                else => return error.DeviceError,
+            };
+        };
+        const request = &disk.requests[@intFromEnum(ticket)];
+        request.* = .{ .task = task };
+        while (!request.done) {
+            // Looked at again from time to time, in case an interrupt was lost on the way.
+            _ = scheduler.block(clock.nowNs() + look_again_ns, false);
+            if (!request.done) disk.collect();
+        }
+        const good = request.good;
+        request.* = .{};
+        if (disk.waiters.first) |waiter| _ = scheduler.wake(waiter, .woken);
+        if (!good) return error.DeviceError;
+    }
+
+    /// Takes what has ended. The lock is held.
+    fn collect(disk: *Disk) void {
+        while (disk.device.complete()) |completion| {
+            if (disk.role == .channel) {
+                channel.completed(completion.good);
+                continue;
+            }
+            const request = &disk.requests[@intFromEnum(completion.ticket)];
+            request.done = true;
+            request.good = completion.good;
+            if (request.task) |task| _ = scheduler.wake(task, .woken);
+        }
+    }
+};
+
+const look_again_ns: u64 = 500_000_000;
+
+var disks: [limits.virtio_devices_max]Disk = undefined;
+var count: usize = 0;
+
+/// Starts every block device. One that does not start is left out, with a line on the console.
+pub fn probe(devices: *const command_line.Devices) void {
+    for (devices.slice()) |found| {
+        const bus: Bus = .{ .base = layout.mmio_base + found.address };
+        const transport: mmio.Transport(Bus) = .{ .bus = bus };
+        if (transport.identify() != .block) continue;
+        start(bus, found.irq) catch |failure| {
+            @import("../arch/serial.zig").print("ukernel: the block device at {x} does not start: {s}\n", .{ found.address, @errorName(failure) });
+        };
+    }
+}
+
+fn start(bus: Bus, input: u32) !void {
+    lock.acquire();
+    defer lock.release();
+    const frame = frames.allocateZeroed() orelse return error.OutOfMemory;
+    const shared: *driver.Shared = @ptrCast(layout.page(frame));
+    const device = try driver.BlockDevice(Bus).init(bus, shared, @as(u64, frame) << 12);
+    disks[count] = .{ .device = device, .sectors = device.sectors, .read_only = device.read_only, .input = input };
+    count += 1;
+    lapic.routeInput(input, cpu.all[0].lapic_id);
+}
+
+pub fn interrupt(input: u32) void {
+    lock.acquire();
+    defer lock.release();
+    for (disks[0..count]) |*disk| {
+        if (disk.input != input) continue;
+        _ = disk.device.takeInterrupt();
+        disk.collect();
+    }
+}
+
+/// Finds out which device is the channel and which the image; returns the image's.
+pub fn findRoles() ?*Disk {
+    lock.acquire();
+    const taken = frames.allocate();
+    lock.release();
+    const frame = taken orelse return null;
+    defer {
+        lock.acquire();
+        frames.release(frame);
+        lock.release();
+    }
+    const page = layout.page(frame);
+    var image: ?*Disk = null;
+    for (disks[0..count]) |*disk| {
+        const bytes: usize = @intCast(@min(disk.sectors * driver.sector_bytes, limits.page_bytes));
+        if (bytes < driver.sector_bytes) continue;
+        disk.readPart(0, frame, bytes) catch continue;
+        if (!disk.read_only) if (channel_format.slotCount(page[0..512], disk.sectors)) |slots| {
+            if (channel.open(disk, slots)) disk.role = .channel;
+            continue;
+        };
+        if (image == null and bytes == limits.page_bytes and std.mem.readInt(u32, page[1024..1028], .little) == erofs_magic) {
+            disk.role = .image;
+            image = disk;
+        }
+    }
+    return image;
+}
+
+const erofs_magic = 0xe0f5e1e2;
+
+/// Block devices that are neither image nor channel, numbered from 0.
+pub fn forWorkload(number: usize) ?*Disk {
+    var left = number;
+    for (disks[0..count]) |*disk| {
+        if (disk.role != .workload) continue;
+        if (left == 0) return disk;
+        left -= 1;
+    }
+    return null;
+}

@@ -1,0 +1,87 @@
+//! The VM's one table of handles. A handle is its slot's number, a generation that is never used twice, and a tag; a stale or made-up one
+//! meets no entry. The table grows and shrinks by pages. The kernel lock protects it.
+const std = @import("std");
+const limits = @import("../limits.zig");
+const frames = @import("../mem/frames.zig");
+const layout = @import("../mem/layout.zig");
+const lock = @import("../sched/lock.zig");
+
+pub const Tag = enum(u8) { task = 1, io = 2, ipc = 3, net = 4, cap = 5, span = 6, time = 7, poll = 8, mem = 9 };
+
+const Entry = extern struct {
+    /// Of the object; null when the slot is free.
+    object: ?*anyopaque,
+    generation: u32,
+    tag: u32,
+};
+
+const entries_per_page = limits.page_bytes / @sizeOf(Entry);
+const page_count = limits.handles_max / entries_per_page;
+const Page = [entries_per_page]Entry;
+
+var pages: [page_count]?*Page = .{null} ** page_count;
+var used_in_page: [page_count]u16 = .{0} ** page_count;
+/// Below this page none has a free slot.
+var first_open: u32 = 0;
+var last_generation: u32 = 0;
+pub var used: u32 = 0;
+
+/// slot in bits 0 to 23, tag in 24 to 31, generation above.
+fn encode(slot: u32, tag: Tag, generation: u32) u64 {
+    return @as(u64, generation) << 32 | @as(u64, @intFromEnum(tag)) << 24 | slot;
+}
+
+pub fn open(tag: Tag, object: *anyopaque) error{OutOfHandles}!u64 {
+    std.debug.assert(lock.isHeld());
+    var index = first_open;
+    while (index < page_count and used_in_page[index] == entries_per_page) index += 1;
+    first_open = index;
+    if (index == page_count) return error.OutOfHandles;
+    const page = pages[index] orelse blk: {
+        const frame = frames.allocateUser() orelse return error.OutOfHandles;
+        frames.zero(frame);
+        pages[index] = @ptrCast(layout.page(frame));
+        break :blk pages[index].?;
+    };
+    for (page, 0..) |*entry, position| {
+        if (entry.object != null) continue;
+        last_generation +%= 1;
+        if (last_generation == 0) last_generation = 1;
+        entry.* = .{ .object = object, .generation = last_generation, .tag = @intFromEnum(tag) };
+        used_in_page[index] += 1;
+        used += 1;
+        return encode(@intCast(index * entries_per_page + position), tag, last_generation);
+    }
+    unreachable;
+}
+
+fn find(handle: u64, tag: Tag) ?*Entry {
+    std.debug.assert(lock.isHeld());
+    const slot: u32 = @truncate(handle & 0xffffff);
+    if (slot >= limits.handles_max or handle >> 24 & 0xff != @intFromEnum(tag)) return null;
+    const page = pages[slot / entries_per_page] orelse return null;
+    const entry = &page[slot % entries_per_page];
+    if (entry.object == null or entry.generation != handle >> 32 or entry.tag != @intFromEnum(tag)) return null;
+    return entry;
+}
+
+/// The object, good while the lock is held.
+pub fn get(comptime T: type, handle: u64, tag: Tag) error{BadHandle}!*T {
+    const entry = find(handle, tag) orelse return error.BadHandle;
+    return @ptrCast(@alignCast(entry.object.?));
+}
+
+/// Makes the handle stale; the object is the caller's to release.
+pub fn close(handle: u64, tag: Tag) error{BadHandle}!void {
+    const entry = find(handle, tag) orelse return error.BadHandle;
+    entry.object = null;
+    used -= 1;
+    const slot: u32 = @truncate(handle & 0xffffff);
+    const index: u32 = @intCast(slot / entries_per_page);
+    used_in_page[index] -= 1;
+    first_open = @min(first_open, index);
+    if (used_in_page[index] == 0) {
+        frames.release(@intCast((@intFromPtr(pages[index].?) - layout.direct_base) >> 12));
+        pages[index] = null;
+    }
+}
