@@ -1,6 +1,8 @@
 package dev.metacircular.runtime.podman;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.metacircular.model.HealthCheck;
+import dev.metacircular.model.Identity;
 import dev.metacircular.model.ImageRef;
 import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Availability;
@@ -16,20 +18,44 @@ import dev.metacircular.runtime.Network;
 import dev.metacircular.runtime.ProbeResult;
 import dev.metacircular.runtime.PullListener;
 import dev.metacircular.runtime.Runtime;
+import dev.metacircular.runtime.RuntimeFailure;
+import dev.metacircular.runtime.RuntimeFailure.Kind;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
-/** The calls are being written; until then each refuses. */
+/**
+ * Containers of a rootless podman, 4.3 or newer. They run under podman's own service and outlive this process. Start
+ * and end times are exact to the second, as podman lists them.
+ */
 public final class PodmanRuntime implements Runtime {
+    private static final Duration AVAILABILITY = Duration.ofSeconds(2);
+
     private final PodmanOptions options;
+    private final Libpod libpod;
+    private final NodeInfo.Cache node;
+    private final Containers containers;
+    private final Images images;
+    private final Networks networks;
+    private final Secrets secrets;
+    private final Logs logs;
+    private final PodmanExec exec;
+    private final PodmanEvents events;
+    private final Prober prober;
 
     public PodmanRuntime(PodmanOptions options) {
         this.options = options;
-    }
-
-    private UnsupportedOperationException pending() {
-        return new UnsupportedOperationException("not written yet, for " + options.socket());
+        this.libpod = new Libpod(new UnixHttp(options.socket()), options.deadlines());
+        this.node = new NodeInfo.Cache(libpod);
+        this.containers = new Containers(libpod);
+        this.images = new Images(libpod, new RegistryAccess(options));
+        this.networks = new Networks(libpod, options.node());
+        this.secrets = new Secrets(libpod, options.node());
+        this.logs = new Logs(libpod, containers);
+        this.exec = new PodmanExec(libpod);
+        this.events = new PodmanEvents(libpod);
+        this.prober = new Prober(containers, exec);
     }
 
     @Override
@@ -39,99 +65,213 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public Availability availability() {
-        return new Availability.Unavailable("the podman backend is not written yet");
+        try {
+            long begin = System.nanoTime();
+            libpod.ping();
+            return node.get(AVAILABILITY.minusNanos(System.nanoTime() - begin)).judge();
+        } catch (RuntimeFailure e) {
+            return new Availability.Unavailable(Libpod.message(e));
+        }
     }
 
     @Override
     public Optional<Image> image(ImageRef reference) {
-        throw pending();
+        return images.find(reference);
     }
 
     @Override
     public List<Image> images() {
-        throw pending();
+        return images.all();
     }
 
     @Override
     public Image pull(ImageRef reference, PullListener listener) {
-        throw pending();
+        return images.pull(reference, listener);
     }
 
     @Override
     public void ensureNetwork(Network network) {
-        throw pending();
+        networks.ensure(network);
     }
 
     @Override
     public void removeNetwork(Network network) {
-        throw pending();
+        networks.remove(network);
     }
 
     @Override
     public InstanceId create(InstanceSpec spec) {
-        throw pending();
+        Identity identity = spec.identity();
+        String purpose = "create " + identity.component();
+        Optional<InstanceId> same = find(purpose, identity);
+        if (same.isPresent()) {
+            return same.get();
+        }
+        boolean limits = canLimit(spec);
+        Map<String, String> stored = secrets.store(identity, spec.secrets());
+        Request request =
+                Request.post(purpose, Libpod.path("/containers/create")).json(ContainerSpec.of(spec, stored, limits));
+        Answer answer = libpod.change(request);
+        if (answer.isSuccess()) {
+            return new InstanceId(
+                    RuntimeKind.CONTAINER, answer.json().path("Id").asText());
+        }
+        RuntimeFailure failure = Libpod.failure(request, answer);
+        // Another caller may have made the same instance in the meantime.
+        Optional<InstanceId> rival = failure.kind() == Kind.CONFLICT ? find(purpose, identity) : Optional.empty();
+        if (rival.isEmpty()) {
+            stored.values().forEach(secrets::remove);
+            throw failure;
+        }
+        return rival.get();
+    }
+
+    private Optional<InstanceId> find(String purpose, Identity identity) {
+        return containers.list(purpose, Labels.filter(Labels.of(identity))).stream()
+                .map(Instance::id)
+                .findFirst();
+    }
+
+    private boolean canLimit(InstanceSpec spec) {
+        List<String> wanted = ContainerSpec.controllers(spec.component());
+        if (wanted.isEmpty()) {
+            return false;
+        }
+        NodeInfo info = node.get(options.deadlines().call());
+        List<String> lacking = wanted.stream().filter(c -> !info.limits(c)).toList();
+        if (!lacking.isEmpty() && spec.enforceLimits()) {
+            throw new RuntimeFailure(
+                    Kind.UNSUPPORTED,
+                    "cannot limit " + String.join(" and ", lacking) + " of "
+                            + spec.identity().component() + ": "
+                            + (info.cgroupV2()
+                                    ? "the cgroup controllers are not delegated to podman's user"
+                                    : "the node has cgroups v1, where an ordinary user cannot"));
+        }
+        return lacking.isEmpty();
     }
 
     @Override
     public void start(InstanceId instance) {
-        throw pending();
+        change(Request.post("start " + instance, Libpod.path("/containers/{}/start", instance.value())));
     }
 
     @Override
     public void stop(InstanceId instance, Duration grace) {
-        throw pending();
+        long seconds = grace.plusMillis(999).toSeconds();
+        Request request = Request.post(
+                "stop " + instance, Libpod.path("/containers/{}/stop?timeout=" + seconds, instance.value()));
+        change(request, Duration.ofSeconds(seconds).plus(options.deadlines().stopMargin()));
     }
 
     @Override
     public void remove(InstanceId instance) {
-        throw pending();
+        String purpose = "remove " + instance;
+        JsonNode container;
+        try {
+            container = containers.inspect(purpose, instance);
+        } catch (RuntimeFailure e) {
+            if (e.kind() == Kind.NOT_FOUND) {
+                return;
+            }
+            throw e;
+        }
+        // First, so that a crash in between leaves a container to be removed rather than secrets that nobody names.
+        secrets.removeOf(container.path("Config").path("Labels"));
+        Request request = Request.delete(
+                purpose, Libpod.path("/containers/{}?force=true&v=true&timeout=0&ignore=true", instance.value()));
+        Answer answer = libpod.change(request);
+        boolean gone = answer.status() == 404
+                || (!answer.isSuccess() && containers.find(instance).isEmpty());
+        if (!answer.isSuccess() && !gone) {
+            throw Libpod.failure(request, answer);
+        }
+        if (answer.isSuccess() && answer.status() != 204) {
+            String error = answer.json().path(0).path("Err").asText("");
+            if (!error.isEmpty() && !error.equals("null")) {
+                throw new RuntimeFailure(Kind.FAILED, "cannot " + purpose + ": " + OneLine.of(error));
+            }
+        }
     }
 
     @Override
     public void setAside(InstanceId instance) {
-        throw pending();
+        rename(instance, "set aside ", true);
     }
 
     @Override
     public void bringBack(InstanceId instance) {
-        throw pending();
+        rename(instance, "bring back ", false);
+    }
+
+    private void rename(InstanceId id, String verb, boolean aside) {
+        Instance instance = containers
+                .find(id)
+                .orElseThrow(() -> new RuntimeFailure(Kind.NOT_FOUND, "cannot " + verb + id + ": it does not exist"));
+        Identity identity = instance.identity()
+                .orElseThrow(() -> new RuntimeFailure(
+                        Kind.UNSUPPORTED, "cannot " + verb + instance.name() + ": it bears no labels of this system"));
+        String canonical = identity.component().canonicalName();
+        String name = aside ? canonical + ".g" + identity.generation() : canonical;
+        if (!instance.name().equals(name)) {
+            change(Request.post(
+                    verb + identity.component(), Libpod.path("/containers/{}/rename?name={}", id.value(), name)));
+        }
+    }
+
+    private void change(Request request) {
+        change(request, options.deadlines().call());
+    }
+
+    private void change(Request request, Duration deadline) {
+        Answer answer = libpod.change(request, deadline);
+        // 304: it is so already.
+        if (!answer.isSuccess() && answer.status() != 304) {
+            throw Libpod.failure(request, answer);
+        }
     }
 
     @Override
     public Optional<Instance> inspect(InstanceId instance) {
-        throw pending();
+        return containers.find(instance);
     }
 
     @Override
     public List<Instance> list() {
-        throw pending();
+        String filter = Labels.filter(Map.of(Labels.NODE, options.node().value()));
+        return containers.list("list instances", filter).stream()
+                .filter(i -> i.identity().isPresent())
+                .toList();
     }
 
     @Override
     public List<Instance> listAll() {
-        throw pending();
+        return containers.list("list containers", "{}");
     }
 
     @Override
     public void logs(InstanceId instance, LogOptions options, LogSink sink) {
-        throw pending();
+        logs.read(instance, options, sink);
     }
 
     @Override
     public ProbeResult probe(InstanceId instance, HealthCheck check, Duration timeout) {
-        throw pending();
+        return prober.probe(instance, check, timeout);
     }
 
     @Override
     public Optional<Exec> exec() {
-        return Optional.empty();
+        return Optional.of(exec);
     }
 
     @Override
     public Optional<Events> events() {
-        return Optional.empty();
+        return Optional.of(events);
     }
 
     @Override
-    public void close() {}
+    public void close() {
+        events.close();
+        libpod.close();
+    }
 }

@@ -1,0 +1,136 @@
+package dev.metacircular.runtime.podman;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.metacircular.runtime.RuntimeFailure;
+import dev.metacircular.runtime.RuntimeFailure.Kind;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+
+/** Calls of libpod's API and what their answers mean. */
+final class Libpod implements AutoCloseable {
+    private static final String API = "/v4.0.0/libpod";
+    /** A listing takes about 2 KB for each container or image. */
+    private static final int MAX_ANSWER_BYTES = 64 << 20;
+
+    private static final Duration PING = Duration.ofSeconds(2);
+
+    private final UnixHttp http;
+    private final PodmanDeadlines deadlines;
+
+    Libpod(UnixHttp http, PodmanDeadlines deadlines) {
+        this.http = http;
+        this.deadlines = deadlines;
+    }
+
+    /** A path below libpod's API; {@code {}} stands for the next argument, encoded. */
+    static String path(String pattern, String... arguments) {
+        String path = API + pattern;
+        for (String argument : arguments) {
+            path = path.replaceFirst("\\{}", encode(argument));
+        }
+        return path;
+    }
+
+    static String encode(String text) {
+        return URLEncoder.encode(text, StandardCharsets.UTF_8).replace("+", "%20");
+    }
+
+    PodmanDeadlines deadlines() {
+        return deadlines;
+    }
+
+    /** A query that changes nothing: where it is not answered properly, nothing is known. */
+    JsonNode read(Request request) {
+        return read(request, deadlines.list());
+    }
+
+    JsonNode read(Request request, Duration deadline) {
+        Answer answer = http.call(request, deadline, MAX_ANSWER_BYTES);
+        if (answer.isSuccess()) {
+            return answer.json();
+        }
+        RuntimeFailure failure = failure(request, answer);
+        throw answer.status() >= 500 ? new RuntimeFailure(Kind.UNREACHABLE, message(failure), failure) : failure;
+    }
+
+    Answer change(Request request) {
+        return change(request, deadlines.call());
+    }
+
+    /** Any answer, for the caller to judge. */
+    Answer change(Request request, Duration deadline) {
+        return http.call(request, deadline, MAX_ANSWER_BYTES);
+    }
+
+    Exchange open(Request request, Duration deadline) {
+        return http.open(request, deadline);
+    }
+
+    /** @throws RuntimeFailure if podman's service does not answer within two seconds, or the deadline of listing if that is less */
+    void ping() {
+        Duration limit = PING.compareTo(deadlines.list()) < 0 ? PING : deadlines.list();
+        Request request = Request.get("ask podman", path("/_ping"));
+        Answer answer = http.call(request, limit, MAX_ANSWER_BYTES);
+        if (!answer.isSuccess()) {
+            throw new RuntimeFailure(Kind.UNREACHABLE, "podman is not well: " + answer.message());
+        }
+    }
+
+    static String message(RuntimeException failure) {
+        return failure.getMessage() == null ? failure.toString() : failure.getMessage();
+    }
+
+    /** What an answer that is no success means. Podman answers most of what goes wrong with status 500 and a message. */
+    static RuntimeFailure failure(Request request, Answer answer) {
+        return new RuntimeFailure(kind(answer), "cannot " + request.purpose() + ": " + answer.message());
+    }
+
+    /** Parts of messages of podman, netavark, rootlessport, crun and runc, the more telling ones first. */
+    private static final Map<String, Kind> TELLING = ordered(
+            Map.entry("address already in use", Kind.PORT_TAKEN),
+            Map.entry("no space left on device", Kind.EXHAUSTED),
+            Map.entry("disk quota exceeded", Kind.EXHAUSTED),
+            Map.entry("too many open files", Kind.EXHAUSTED),
+            Map.entry("name is already in use", Kind.CONFLICT),
+            Map.entry("name already used", Kind.CONFLICT),
+            Map.entry("oci permission denied", Kind.INVALID),
+            Map.entry("oci runtime attempted to invoke", Kind.INVALID),
+            Map.entry("executable file", Kind.INVALID),
+            Map.entry("oci runtime error", Kind.INVALID),
+            Map.entry("unable to find user", Kind.INVALID),
+            Map.entry("statfs", Kind.INVALID));
+
+    @SafeVarargs
+    private static Map<String, Kind> ordered(Map.Entry<String, Kind>... entries) {
+        Map<String, Kind> map = new LinkedHashMap<>();
+        for (Map.Entry<String, Kind> entry : entries) {
+            map.put(entry.getKey(), entry.getValue());
+        }
+        return map;
+    }
+
+    private static Kind kind(Answer answer) {
+        String message = answer.message().toLowerCase(Locale.ROOT);
+        for (Map.Entry<String, Kind> part : TELLING.entrySet()) {
+            if (message.contains(part.getKey())) {
+                return part.getValue();
+            }
+        }
+        return switch (answer.status()) {
+            case 400 -> Kind.INVALID;
+            case 401, 403 -> Kind.DENIED;
+            case 404 -> answer.isPodmansError() ? Kind.NOT_FOUND : Kind.UNREACHABLE;
+            case 409 -> Kind.CONFLICT;
+            default -> answer.isPodmansError() ? Kind.FAILED : Kind.UNREACHABLE;
+        };
+    }
+
+    @Override
+    public void close() {
+        http.close();
+    }
+}
