@@ -7,6 +7,8 @@
 const std = @import("std");
 const Abi = @import("abi/steps.zig").Abi;
 const fs_steps = @import("kernel/fs/steps.zig");
+const Sdk = @import("lib/steps.zig").Sdk;
+const workloads = @import("tests/steps.zig");
 
 pub const Variant = enum { minimal, net, full };
 
@@ -48,6 +50,10 @@ pub fn build(b: *std.Build) void {
     abi.addTests(b, test_step);
     abi.addDocs(b, test_step);
     fs_steps.addTests(b, abi.types, test_step);
+
+    const sdk: Sdk = .create(b, abi);
+    sdk.install(b);
+    workloads.add(b, sdk);
 }
 
 /// The kernel's own instruction set: no vector or x87 registers, which belong to the workload alone.

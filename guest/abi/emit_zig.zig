@@ -221,7 +221,7 @@ pub fn bindings(model: Model, allocator: Allocator, out: *Writer) !void {
     try out.print(
         \\//! The functions of the µKernel's ABI, version {d}.{d}, for Zig workloads. Generated from guest/abi/abi.zon;
         \\//! docs/kernel-abi.md explains them.
-        \\pub const abi = @import("abi");
+        \\const abi = @import("abi.zig");
         \\
         \\/// Makes an error of a result that is not ok, with the detail that the kernel keeps for the task.
         \\pub fn check(result: abi.Result) abi.Failure!void {{

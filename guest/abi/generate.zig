@@ -16,7 +16,7 @@ const Output = struct { name: []const u8, emit: *const fn (Model, std.mem.Alloca
 const outputs = [_]Output{
     .{ .name = "ukernel.h", .emit = emit_c.header },
     .{ .name = "abi.zig", .emit = emit_zig.types },
-    .{ .name = "ukernel.zig", .emit = emit_zig.bindings },
+    .{ .name = "calls.zig", .emit = emit_zig.bindings },
     .{ .name = "dispatch.zig", .emit = emit_dispatch.dispatch },
     .{ .name = "gate.S", .emit = emit_assembly.gate },
     .{ .name = "stubs.S", .emit = emit_assembly.stubs },

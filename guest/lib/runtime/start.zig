@@ -1,0 +1,42 @@
+//! Entry: from the start-up block to main(argc, argv, envp), whose result ends the VM.
+const uk = @import("ukernel");
+const abi = uk.abi;
+const gate = @import("gate.zig");
+
+extern fn main(argc: c_int, argv: [*:null]?[*:0]u8, envp: [*:null]?[*:0]u8) callconv(.c) c_int;
+
+/// The start-up block; set before main runs.
+export var uk_startup: *const abi.Startup = undefined;
+/// The environment, for getenv.
+export var environ: [*:null]?[*:0]u8 = undefined;
+
+export fn _start() callconv(.naked) noreturn {
+    asm volatile (
+        \\ xorl %%ebp, %%ebp
+        \\ call %[start:P]
+        \\ ud2
+        :
+        : [start] "X" (&start),
+    );
+}
+
+fn start(block: *const abi.Startup) callconv(.c) noreturn {
+    // Without a block of the expected form there is nobody to tell.
+    if (block.magic != abi.startup_magic or block.bytes < @sizeOf(abi.Startup)) @trap();
+    uk_startup = block;
+    gate.connect(block.gate);
+    environ = @ptrFromInt(block.envp);
+    const status = main(@intCast(block.argc), @ptrFromInt(block.argv), environ);
+    exit(status);
+}
+
+/// Ends the VM, whichever task calls it.
+export fn exit(status: c_int) callconv(.c) noreturn {
+    _ = uk.calls.vm_exit(status);
+    @trap();
+}
+
+export fn abort() callconv(.c) noreturn {
+    uk.writeConsole("abort\n");
+    exit(134);
+}
