@@ -92,6 +92,6 @@ public record VmStore(Path vms) {
 
     /** A VM of a driver that this version does not know can still be read and ended. */
     private static VmmControl controlOf(String driver) {
-        return driver.equals(QemuDriver.NAME) ? QemuDriver.control() : directory -> Optional.empty();
+        return driver.equals(QemuDriver.NAME) ? QemuDriver.control() : FirecrackerDriver.control();
     }
 }
