@@ -36,7 +36,8 @@ pub const Sdk = struct {
         module.addAnonymousImport("gate_names", .{ .root_source_file = abi.generated.path(b, "gate_names.zig") });
         module.addAssemblyFile(abi.generated.path(b, "stubs.S"));
         const library = b.addLibrary(.{ .name = "ukernel", .linkage = .static, .root_module = module, .use_llvm = true });
-        library.bundle_compiler_rt = false;
+        // memcpy and its kin, also for who links with `zig cc -nostdlib`.
+        library.bundle_compiler_rt = true;
         library.link_function_sections = true;
         library.link_data_sections = true;
         return .{ .library = library, .headers = header_files.getDirectory(), .zig = zig_files.getDirectory() };
