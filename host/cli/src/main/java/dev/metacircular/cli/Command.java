@@ -1,0 +1,15 @@
+package dev.metacircular.cli;
+
+import picocli.CommandLine.Model.CommandSpec;
+
+/** One command: its model, from which help, completion and manual are made, and what it does. */
+interface Command {
+    /** A fresh model, without the options that every command has. */
+    CommandSpec spec();
+
+    /**
+     * @return the exit status
+     * @throws dev.metacircular.model.ProblemException to be reported, with its exit status
+     */
+    int run(Arguments arguments, Session session);
+}

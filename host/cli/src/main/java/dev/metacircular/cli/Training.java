@@ -1,0 +1,53 @@
+package dev.metacircular.cli;
+
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+
+/**
+ * What the AOT cache (JEP 514) is trained with: the usual commands in one process, against the nodes that the environment's
+ * configuration names, with what they print thrown away. The start-up of {@link Main} is part of it.
+ */
+public final class Training {
+    private static final List<String[]> COMMANDS = List.of(
+            words("--help"),
+            words("ps"),
+            words("ps --json"),
+            words("list"),
+            words("status"),
+            words("logs shop --tail 1"),
+            words("validate"),
+            words("deploy shop --dry-run"),
+            words("node list"));
+
+    private Training() {}
+
+    private static String[] words(String line) {
+        return line.split(" ");
+    }
+
+    /** Ends the process with 0 if every command could be run. */
+    public static void main(String[] arguments) {
+        PrintStream nowhere = new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8);
+        Session process = Session.ofProcess();
+        Session quiet = new Session(
+                process.in(),
+                nowhere,
+                process.err(),
+                process.streams(),
+                process.environment(),
+                process.clock(),
+                process.directory(),
+                false,
+                process.timeoutSeconds());
+        for (String[] command : COMMANDS) {
+            int status = Cli.run(command, quiet);
+            if (status != 0) {
+                process.err().println("error: training: mcp " + String.join(" ", command) + " ended with " + status);
+                System.exit(status);
+            }
+        }
+        Main.main(new String[] {"--version"});
+    }
+}
