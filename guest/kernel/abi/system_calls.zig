@@ -36,7 +36,7 @@ pub fn abi_feature_enabled(task: *Task, arguments: dispatch.AbiFeatureEnabled) u
 }
 
 pub fn abi_stats(_: *Task, arguments: dispatch.AbiStats) Failure!void {
-    if (tasks.hasEnded()) tasks.reap();
+    tasks.settle();
     lock.acquire();
     const stats: abi.AbiStats = .{
         .pages_total = frames.total,

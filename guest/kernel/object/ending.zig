@@ -58,17 +58,27 @@ fn describe(writer: *std.Io.Writer, frame: *const traps.Frame, fault: delivery.F
         .out_of_memory => "no memory left for the page",
         .device_error => "the image's device failed",
         .corrupt_image => "the image is corrupt there",
-        .bad_pointer => "the mapping does not allow it",
+        .bad_pointer => if (isStackOverflow(frame, fault))
+            "the guard page below the stack; a stack overflow"
+        else
+            "the mapping does not allow it",
         else => if (fault.address < limits.user_address_min)
             "null pointer"
         else if (fault.address >= limits.user_address_end)
             "not the workload's memory"
-        else if (fault.address -% (frame.rsp -% 65536) < 65536 + 256)
+        else if (isStackOverflow(frame, fault))
             "nothing is mapped there; a stack overflow, by the stack pointer"
         else
             "nothing is mapped there",
     };
     return writer.print("{s} of {x} at {x}: {s}", .{ action, fault.address, frame.rip, why });
+}
+
+/// The access is near the stack pointer, in memory without any access.
+fn isStackOverflow(frame: *const traps.Frame, fault: delivery.Fault) bool {
+    if (fault.address -% (frame.rsp -% 65536) >= 65536 + 256) return false;
+    const region = space.query(fault.address) orelse return true;
+    return region.start > fault.address or !region.access.read;
 }
 
 pub fn byForeignEntry(task: *Task, frame: *const traps.Frame, what: []const u8) noreturn {

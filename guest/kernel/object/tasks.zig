@@ -1,6 +1,7 @@
 //! All tasks: making them, counting them, and giving their memory back once they have ended and nobody refers to them.
 const std = @import("std");
 const limits = @import("../limits.zig");
+const x86 = @import("../arch/x86.zig");
 const cpu = @import("../arch/cpu.zig");
 const smp = @import("../arch/smp.zig");
 const traps = @import("../arch/traps.zig");
@@ -149,11 +150,31 @@ pub fn retire(task: *Task) void {
     ended = task;
 }
 
+/// CPUs that are giving memory of ended tasks back.
+var reapers: u32 = 0;
+
+/// Most turns that `settle` waits: others may end tasks all the time.
+const settle_turns_max = 1000;
+
+/// Returns when what had ended before the call is given back, so that counts are exact.
+pub fn settle() void {
+    for (0..settle_turns_max) |_| {
+        if (hasEnded()) reap();
+        if (@atomicLoad(u32, &reapers, .acquire) == 0 and !hasEnded()) return;
+        scheduler.yield();
+        x86.interruptWindow();
+        smp.answerFlush();
+    }
+}
+
 /// Gives back the kernel stacks of ended tasks, and their pages where nobody refers to them. The lock is not held.
 pub fn reap() void {
     lock.acquire();
     var list = ended;
     ended = null;
+    if (list == null) return lock.release();
+    reapers += 1;
+    defer _ = @atomicRmw(u32, &reapers, .Sub, 1, .release);
     // The one that just ended may be this very CPU's previous task; the lock was held until it was off its stack.
     var pending: frames.Pending = .{};
     var at = list;
@@ -166,7 +187,6 @@ pub fn reap() void {
         }
     }
     lock.release();
-    if (list == null) return;
     smp.flushEverywhere();
     lock.acquire();
     pending.releaseAll();

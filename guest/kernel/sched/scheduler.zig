@@ -265,7 +265,7 @@ pub fn preempt() void {
 }
 
 /// A woken task must be this far behind to interrupt another, or two equals would switch at every wake-up.
-const preemption_margin_ns: u64 = 500_000;
+const preemption_margin_ns: u64 = 50_000;
 
 /// The life of a CPU that has nothing to run. Entered once, as its idle task.
 pub fn idleLoop(between: *const fn () void) noreturn {
