@@ -63,6 +63,7 @@ public final class ComponentDocuments {
 
     private static Supplier<Component> component(Table root, Faults faults) {
         ComponentReader.Reading reading = ComponentReader.read(root);
+        root.reject("desired", "key 'desired'", "no such key: the desired state stands beside the document");
         root.rejectUnknown();
         PortConflicts.reject(reading.ports(), faults);
         return reading.component();

@@ -8,6 +8,7 @@ final class Limits {
     /** Room for the canonical form of whatever a file of {@link #FILE_BYTES} can hold. */
     static final int DOCUMENT_BYTES = 2 << 20;
 
+    static final int NESTING = 16;
     static final int FAULTS = 100;
     static final int COMPONENTS = 100;
     static final int LIST_ITEMS = 1_000;

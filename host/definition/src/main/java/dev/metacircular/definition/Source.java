@@ -7,12 +7,17 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import org.tomlj.Toml;
 import org.tomlj.TomlParseError;
+import org.tomlj.TomlParseOptions;
 import org.tomlj.TomlParseResult;
 import org.tomlj.TomlPosition;
 import org.tomlj.TomlVersion;
 
 /** TOML 1.1 text with its faults of syntax. */
 final class Source {
+    /** Comments are of no use here: changes are made in the text itself. */
+    private static final TomlParseOptions OPTIONS =
+            TomlParseOptions.sourceless().withVersion(TomlVersion.V1_1_0).withMaxNestingDepth(Limits.NESTING);
+
     private static final String BYTE_ORDER_MARK = "\uFEFF";
     private static final String EXPECTED_MARK = ", expected ";
 
@@ -33,7 +38,7 @@ final class Source {
             faults.add(Faults.START, "more than " + Limits.FILE_LINES + " lines", "a shorter file");
             return faults.faulty();
         }
-        TomlParseResult result = Toml.parse(body, TomlVersion.V1_1_0);
+        TomlParseResult result = Toml.parse(body, OPTIONS);
         List<String> lines = result.hasErrors() ? body.lines().toList() : List.of();
         boolean lost = false;
         for (TomlParseError error : ordered(result.errors())) {
