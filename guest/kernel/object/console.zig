@@ -41,7 +41,8 @@ pub fn interrupt() void {
         const byte = serial.readByte() orelse break;
         if (input.take(byte)) stop.request();
     }
-    if (input.count > 0) while (readers.first) |task| {
+    // With a key held back the reader has to know, to wait no longer than for the rest.
+    if (input.count > 0 or input.matched > 0) while (readers.first) |task| {
         if (!scheduler.wake(task, .woken)) break;
     };
 }
