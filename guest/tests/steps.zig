@@ -16,5 +16,10 @@ pub fn add(b: *std.Build, sdk: Sdk) void {
         const install = b.addInstallArtifact(program, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
         step.dependOn(&install.step);
     }
+    const pack_module = b.createModule(.{ .root_source_file = b.path("tests/pack.zig"), .target = b.graph.host, .optimize = .Debug });
+    pack_module.addAnonymousImport("erofs", .{ .root_source_file = b.path("kernel/fs/erofs.zig") });
+    const pack = b.addExecutable(.{ .name = "pack", .root_module = pack_module });
+    const install_pack = b.addInstallArtifact(pack, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
+    step.dependOn(&install_pack.step);
     b.getInstallStep().dependOn(step);
 }
