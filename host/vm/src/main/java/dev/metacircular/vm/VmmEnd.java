@@ -17,6 +17,9 @@ sealed interface VmmEnd {
     /** QEMU catches SIGHUP, SIGINT and SIGTERM, says so, and exits with 0. */
     Pattern QEMU_TERMINATED = Pattern.compile("terminating on signal ([0-9]{1,3})");
 
+    /** Firecracker's words for a guest that reset itself by a triple fault; it exits with 1. */
+    String FIRECRACKER_TRIPLE_FAULT = "Unexpected exit reason on vcpu run: Shutdown";
+
     int SIGNAL_BASE = 128;
 
     /**
@@ -28,6 +31,9 @@ sealed interface VmmEnd {
         Matcher terminated = QEMU_TERMINATED.matcher(errors);
         if (exitCode == 0) {
             return terminated.find() ? new Signalled(Integer.parseInt(terminated.group(1))) : new Regular();
+        }
+        if (exitCode == 1 && errors.contains(FIRECRACKER_TRIPLE_FAULT)) {
+            return new Regular();
         }
         // SIGHUP, SIGINT, SIGKILL and SIGTERM come from outside; SIGABRT, SIGSEGV and the like from the VMM itself.
         return switch (exitCode - SIGNAL_BASE) {

@@ -14,6 +14,13 @@ public enum TestGuest {
             return GuestCode.begin().print("hello\n").end();
         }
     },
+    /** Prints {@code hello} and ends by a triple fault. */
+    CRASHING {
+        @Override
+        GuestCode code() {
+            return GuestCode.begin().print("hello\n").tripleFault();
+        }
+    },
     /** Prints {@code ready}, then sends back what it reads until it reads a {@code q}, on which it ends. */
     ECHO {
         @Override

@@ -128,6 +128,13 @@ public abstract class VmDriverConformance {
     }
 
     @Test
+    void aGuestThatCrashesBeforeItCouldSayAnythingIsNoFailureOfTheVmm() throws InterruptedException {
+        VirtualMachine vm = start(spec(TestGuest.CRASHING).channelSlots(64));
+
+        assertThat(vm.await(PATIENCE)).contains(new VmOutcome.EndedWithoutStatus("hello\n"));
+    }
+
+    @Test
     void theWorkloadsStatusComesFromTheChannel() throws InterruptedException {
         VirtualMachine vm = start(spec(TestGuest.ECHO).channelSlots(64));
         awaitConsole(vm, "ready");
