@@ -1,0 +1,43 @@
+package dev.metacircular.ukernel;
+
+import dev.metacircular.image.ImageException;
+import dev.metacircular.model.Problem;
+import dev.metacircular.model.ProblemException;
+import dev.metacircular.vm.VmException;
+
+/** The one mapping of what can go wrong to what is said and to the exit status. */
+final class Failures {
+    static final int FAILED = 1;
+    static final int USAGE = 2;
+    /** The VMM or the kernel failed, so that there is no status of the workload's. */
+    static final int VMM_OR_KERNEL = 125;
+
+    private Failures() {}
+
+    static Problem problem(Exception e) {
+        return switch (e) {
+            case ProblemException known -> known.problem();
+            case ImageException image -> Problem.of(Problem.Kind.FAILED, String.valueOf(image.getMessage()));
+            case VmException vm -> Problem.of(kind(vm.fault()), String.valueOf(vm.getMessage()));
+            default ->
+                Problem.of(Problem.Kind.INTERNAL, "ukernel failed in a way that it should not: " + e)
+                        .next("run it again with UKERNEL_DEBUG=1 for the stack trace, and report it");
+        };
+    }
+
+    private static Problem.Kind kind(VmException.Fault fault) {
+        return switch (fault) {
+            case REQUEST -> Problem.Kind.INVALID;
+            case HOST -> Problem.Kind.UNAVAILABLE;
+            case VMM -> Problem.Kind.FAILED;
+            case DEADLINE -> Problem.Kind.DEADLINE;
+        };
+    }
+
+    static int status(Exception e) {
+        if (e instanceof VmException vm) {
+            return vm.fault() == VmException.Fault.REQUEST ? USAGE : VMM_OR_KERNEL;
+        }
+        return problem(e).kind() == Problem.Kind.INVALID ? USAGE : FAILED;
+    }
+}

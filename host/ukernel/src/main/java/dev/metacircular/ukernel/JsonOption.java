@@ -1,0 +1,15 @@
+package dev.metacircular.ukernel;
+
+import picocli.CommandLine.Option;
+
+/** The options that every command has. */
+final class JsonOption {
+    @Option(names = "--json", description = "Results as JSON on standard output, errors as JSON on standard error.")
+    boolean json;
+
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            description = "Shows this and ends.")
+    boolean help;
+}

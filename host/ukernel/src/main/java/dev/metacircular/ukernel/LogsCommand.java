@@ -1,0 +1,124 @@
+package dev.metacircular.ukernel;
+
+import dev.metacircular.vm.ChannelEvent;
+import dev.metacircular.vm.ChannelReader;
+import dev.metacircular.vm.ConsoleEvent;
+import dev.metacircular.vm.ConsoleReader;
+import dev.metacircular.vm.VirtualMachine;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Shows what a VM wrote. */
+@Command(name = "logs", description = "Shows a VM's console, or its log records; of ended VMs too.")
+final class LogsCommand implements Callable<Integer> {
+    private static final Duration FOLLOW_POLL = Duration.ofMillis(500);
+
+    private final Cli cli;
+
+    @Mixin
+    private JsonOption options = new JsonOption();
+
+    @Parameters(arity = "0..1", paramLabel = "NAME", description = "The VM; without it the newest of the project here.")
+    private @Nullable String name;
+
+    @Option(
+            names = {"-f", "--follow"},
+            description = "Goes on until the VM ends.")
+    private boolean follow;
+
+    @Option(names = "--records", description = "The structured log records instead of the console.")
+    private boolean records;
+
+    LogsCommand(Cli cli) {
+        this.cli = cli;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+        Optional<String> wanted = Optional.ofNullable(name);
+        Optional<Project> project = wanted.isPresent() ? Optional.empty() : Optional.of(cli.project());
+        VirtualMachine vm = cli.machines().find(wanted, project, false);
+        Report report = cli.report(options.json);
+        if (records) {
+            // Where records are the result they stand on standard output.
+            showRecords(vm, new Report(report.json(), report.out(), report.out()), project);
+        } else {
+            showConsole(vm, report);
+        }
+        return 0;
+    }
+
+    private Duration patience() {
+        return follow ? FOLLOW_POLL : Duration.ZERO;
+    }
+
+    private void showConsole(VirtualMachine vm, Report report) throws InterruptedException {
+        try (ConsoleReader reader = vm.console()) {
+            while (true) {
+                Optional<ConsoleEvent> event = reader.next(patience());
+                if (event.isEmpty()) {
+                    if (follow) {
+                        continue;
+                    }
+                    return;
+                }
+                switch (event.get()) {
+                    case ConsoleEvent.Output output -> {
+                        byte[] bytes = new byte[output.bytes().remaining()];
+                        output.bytes().duplicate().get(bytes);
+                        if (report.json()) {
+                            report.value(Report.object()
+                                    .put("event", "console")
+                                    .put("text", new String(bytes, StandardCharsets.UTF_8)));
+                        } else {
+                            report.out().write(bytes, 0, bytes.length);
+                            report.out().flush();
+                        }
+                    }
+                    case ConsoleEvent.Lost(long bytes) ->
+                        report.progress("warning: %d older bytes are no longer kept".formatted(bytes));
+                    case ConsoleEvent.End _ -> {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    private void showRecords(VirtualMachine vm, Report report, Optional<Project> project) throws InterruptedException {
+        FaultText faults = new FaultText(project.flatMap(p -> Symbols.of(p.programWithSymbols()))
+                .map(List::of)
+                .orElse(List.of()));
+        Optional<ChannelReader> channel = vm.channel();
+        if (channel.isEmpty()) {
+            return;
+        }
+        try (ChannelReader reader = channel.get()) {
+            while (true) {
+                Optional<ChannelEvent> event = reader.next(patience());
+                if (event.isEmpty()) {
+                    if (follow) {
+                        continue;
+                    }
+                    return;
+                }
+                switch (event.get()) {
+                    case ChannelEvent.Message(var message) -> Records.show(message, report, faults);
+                    case ChannelEvent.Lost lost ->
+                        report.progress("warning: %d older records are no longer kept".formatted(lost.records()));
+                    case ChannelEvent.End _ -> {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
