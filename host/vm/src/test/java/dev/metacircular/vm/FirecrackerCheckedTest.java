@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 class FirecrackerCheckedTest extends VmDriverConformance {
     @BeforeAll
     static void qemuIsInstalled() {
-        QemuForTests.require();
+        QemuForTests.require(FirecrackerCheckedTest.class);
     }
 
     @Override

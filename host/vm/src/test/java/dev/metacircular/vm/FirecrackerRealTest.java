@@ -3,18 +3,21 @@ package dev.metacircular.vm;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 
 /** The same suite with the real Firecracker, where its binary and a KVM are at hand. */
 class FirecrackerRealTest extends VmDriverConformance {
     @BeforeAll
     static void firecrackerAndKvmAreThere() {
-        Assumptions.assumeTrue(
-                System.getenv("FIRECRACKER") != null, "NOT RUN: FIRECRACKER does not name a Firecracker binary");
+        Requirement.of(
+                System.getenv("FIRECRACKER") != null,
+                FirecrackerRealTest.class,
+                "FIRECRACKER does not name a Firecracker binary");
         Path kvm = Path.of("/dev/kvm");
-        Assumptions.assumeTrue(
-                Files.isReadable(kvm) && Files.isWritable(kvm), "NOT RUN: /dev/kvm is missing or may not be opened");
+        Requirement.of(
+                Files.isReadable(kvm) && Files.isWritable(kvm),
+                FirecrackerRealTest.class,
+                "/dev/kvm is missing or may not be opened");
     }
 
     @Override

@@ -6,7 +6,7 @@ import org.junit.jupiter.api.BeforeAll;
 class QemuEmulationTest extends VmDriverConformance {
     @BeforeAll
     static void qemuIsInstalled() {
-        QemuForTests.require();
+        QemuForTests.require(QemuEmulationTest.class);
     }
 
     @Override

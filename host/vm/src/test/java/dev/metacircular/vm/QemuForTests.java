@@ -2,7 +2,6 @@ package dev.metacircular.vm;
 
 import java.nio.file.Path;
 import java.util.Optional;
-import org.junit.jupiter.api.Assumptions;
 
 /** The QEMU that tests run: {@code QEMU} in the environment, or the one on the search path. */
 final class QemuForTests {
@@ -15,8 +14,8 @@ final class QemuForTests {
                         Optional.ofNullable(System.getenv("PATH")).orElse("")));
     }
 
-    static void require() {
-        Assumptions.assumeTrue(
-                find().isPresent(), "NOT RUN: no qemu-system-x86_64 on the search path, and QEMU does not name one");
+    static void require(Class<?> tests) {
+        Requirement.of(
+                find().isPresent(), tests, "no qemu-system-x86_64 on the search path, and QEMU does not name one");
     }
 }
