@@ -1,0 +1,166 @@
+package dev.metacircular.agent;
+
+import dev.metacircular.definition.Address;
+import dev.metacircular.definition.AgentConfig;
+import dev.metacircular.definition.AgentConfigFile;
+import dev.metacircular.model.Name;
+import dev.metacircular.registry.Registry;
+import dev.metacircular.registry.RegistryEvent;
+import dev.metacircular.runtime.podman.PodmanOptions;
+import dev.metacircular.runtime.podman.PodmanRuntime;
+import dev.metacircular.runtime.podman.RegistryOptions;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+import java.util.stream.Collectors;
+
+/** A running agent: everything put together, over one directory. */
+final class Agent implements AutoCloseable {
+    private static final Logger LOG = Logger.getLogger(Agent.class.getName());
+    private static final Duration DEPLOY_GRACE = Duration.ofSeconds(10);
+
+    private final DirectoryLock lock;
+    private final Name node;
+    private final Address listen;
+    private final Registry registry;
+    private final Runtimes runtimes;
+    private final ServiceLocks locks;
+    private final AuditLog audit;
+    private final SupervisorLoop loop;
+    private final AgentServer server;
+
+    /** What an agent works on besides its directory. */
+    interface Backends {
+        /** @param revive set by the backends that the agent can bring back */
+        record Made(Runtimes runtimes, Runnable revive, Path socket) {}
+
+        Made make(Path directory, AgentConfig config);
+    }
+
+    /** Starts on an initialised directory with this node's backends; serves when it returns. */
+    static Agent start(Path directory) throws IOException {
+        return start(directory, Agent::nodeBackends, Clock.systemUTC());
+    }
+
+    static Agent start(Path directory, Backends backends, Clock clock) throws IOException {
+        DirectoryLock lock = DirectoryLock.take(directory);
+        try {
+            AgentConfig config = new AgentConfigFile(directory).read().orThrow();
+            return new Agent(lock, directory, config, backends, clock);
+        } catch (IOException | RuntimeException e) {
+            lock.close();
+            throw e;
+        }
+    }
+
+    private Agent(DirectoryLock lock, Path directory, AgentConfig config, Backends backends, Clock clock)
+            throws IOException {
+        this.lock = lock;
+        this.node = config.node();
+        this.listen = config.listen();
+        Pki pki = new Pki(directory);
+        boolean renewed = pki.renewIfDue(node, clock.instant());
+        registry = Registry.open(directory, clock);
+        Ledger ledger = new RegistryLedger(registry);
+        EventLog events = new EventLog(ledger, clock);
+        NodeView view = new NodeView(registry, ledger);
+        locks = new ServiceLocks(clock);
+        Backends.Made made = backends.make(directory, config);
+        runtimes = made.runtimes();
+        VolumeDirectories volumes = new VolumeDirectories(config.services(), config.allowedHostPaths());
+        Lifecycle lifecycle =
+                new Lifecycle(node, runtimes, view, volumes, config.limits() == AgentConfig.LimitMode.ENFORCE);
+        Recovery recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, events);
+        recovery.blockPending();
+        Path bootFile = directory.resolve("boot_id");
+        Supervisor supervisor = new Supervisor(new Supervisor.Parts(
+                runtimes,
+                view,
+                lifecycle,
+                locks,
+                recovery,
+                events,
+                (id, endedAt) -> registry.latestEvents(Optional.of(id.service()), Registry.EVENTS_KEPT).stream()
+                        .anyMatch(e -> isExit(e, id.component()) && !e.time().isBefore(endedAt)),
+                clock,
+                SupervisorLoop.hasBooted(bootFile)));
+        DeployPlanner planner =
+                new DeployPlanner(node, runtimes, view, lifecycle, new DeployChecks(node, runtimes, view, volumes));
+        DeployService deploys =
+                new DeployService(runtimes, ledger, view, lifecycle, locks, planner, recovery, events, clock);
+        Tokens tokens = new Tokens(registry, clock);
+        Outcomes outcomes = new Outcomes(registry);
+        Observations observations = new Observations(runtimes);
+        audit = new AuditLog(directory.resolve("audit.log"));
+        AgentService service = new AgentService(new AgentService.Parts(
+                node,
+                tokens,
+                outcomes,
+                deploys,
+                new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, supervisor, events),
+                new StatusService(node, registry, view, observations, locks, supervisor),
+                new LogService(view, runtimes),
+                new ExecService(view, runtimes, outcomes),
+                new NodeFacts(node, config.services(), observations),
+                new Doctor(config.services(), made.socket(), pki, observations)));
+        server = new AgentServer(listen, pki, service, new AuthInterceptor(tokens, audit, clock));
+        loop = new SupervisorLoop(supervisor, runtimes, locks, made.revive(), bootFile, clock);
+        Thread.startVirtualThread(observations::refreshAvailability);
+        events.node(EventLog.Kind.AGENT_STARTED, "version " + Version.TEXT);
+        if (renewed) {
+            events.node(EventLog.Kind.CERTIFICATE_RENEWED, "the server's certificate now ends on " + pki.serverEnds());
+        }
+    }
+
+    private static boolean isExit(RegistryEvent event, Name component) {
+        return event.component().equals(component.value()) && event.kind().equals(EventLog.Kind.EXITED.toString());
+    }
+
+    private static Backends.Made nodeBackends(Path directory, AgentConfig config) {
+        PodmanService podman = new PodmanService(directory, config.podmanSocket());
+        podman.ensure();
+        Map<String, RegistryOptions> registries = config.registries().entrySet().stream()
+                .collect(Collectors.toMap(Map.Entry::getKey, e -> options(e.getValue())));
+        Runtimes runtimes = new Runtimes(List.of(new PodmanRuntime(
+                PodmanOptions.of(podman.socket(), config.node()).withRegistries(registries))));
+        return new Backends.Made(runtimes, podman::ensure, podman.socket());
+    }
+
+    private static RegistryOptions options(AgentConfig.Registry registry) {
+        return new RegistryOptions(registry.authFile(), registry.ca(), registry.insecure());
+    }
+
+    Name node() {
+        return node;
+    }
+
+    /** Where it listens, with the port that was bound. */
+    Address address() {
+        return new Address(listen.host(), server.port());
+    }
+
+    /** Ends the agent and nothing else: deploys under way get ten seconds, what is left of them is recovered at the next start. */
+    @Override
+    public void close() {
+        server.drain();
+        if (!locks.awaitIdle(DEPLOY_GRACE)) {
+            LOG.warning("an operation is cut short; it is recovered at the next start");
+        }
+        loop.close();
+        server.close();
+        runtimes.close();
+        registry.close();
+        audit.close();
+        try {
+            lock.close();
+        } catch (IOException e) {
+            LOG.log(Level.WARNING, "cannot release the directory: " + Main.describe(e));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+package dev.metacircular.agent;
+
+import dev.metacircular.model.Component;
+import dev.metacircular.model.ComponentId;
+import dev.metacircular.model.Name;
+import dev.metacircular.model.Problem;
+import dev.metacircular.model.Service;
+import dev.metacircular.model.Target;
+import dev.metacircular.runtime.Instance;
+import java.util.List;
+
+/** What refuses a deploy before anything happens. */
+final class DeployChecks {
+    private final Name node;
+    private final Runtimes runtimes;
+    private final NodeView view;
+    private final VolumeDirectories volumes;
+
+    DeployChecks(Name node, Runtimes runtimes, NodeView view, VolumeDirectories volumes) {
+        this.node = node;
+        this.runtimes = runtimes;
+        this.view = view;
+        this.volumes = volumes;
+    }
+
+    void check(Service service, Target target) {
+        if (!service.node().equals(node)) {
+            throw Problem.of(
+                            Problem.Kind.CONFLICT,
+                            "the definition names node '" + service.node() + "', and this is node '" + node + "'")
+                    .at(service.name().value())
+                    .next("purge the service on its old node before you move it")
+                    .exception();
+        }
+        target.component().filter(c -> service.find(c).isEmpty()).ifPresent(missing -> {
+            throw Problem.of(Problem.Kind.NOT_FOUND, "the definition has no such component")
+                    .at(target.toString())
+                    .exception();
+        });
+        for (Service.Entry entry : service.components()) {
+            Component component = entry.component();
+            if (target.includes(component.name())) {
+                checkComponent(service.id(component), component);
+            }
+        }
+    }
+
+    private void checkComponent(ComponentId id, Component component) {
+        if (!runtimes.has(component.runtime())) {
+            throw Problem.of(
+                            Problem.Kind.UNSUPPORTED,
+                            "runtime = \"" + component.runtime() + "\": this agent has no backend for it yet")
+                    .at(id.toString())
+                    .exception();
+        }
+        if (!component.secrets().isEmpty()) {
+            throw Problem.of(
+                            Problem.Kind.UNSUPPORTED,
+                            "secrets = " + component.secrets() + ": this agent cannot be given their values yet")
+                    .at(id.toString())
+                    .next("remove the key secrets")
+                    .exception();
+        }
+        volumes.check(id, component);
+        for (KnownService other : view.services()) {
+            for (KnownService.Member m : other.components()) {
+                if (!m.id().equals(id)
+                        && !m.id().service().equals(id.service())
+                        && m.id().canonicalName().equals(id.canonicalName())) {
+                    throw taken(id, m.id().toString());
+                }
+            }
+        }
+    }
+
+    /** @param everything on the node, also what this system did not make */
+    void checkNames(Service service, Target target, List<Instance> everything) {
+        for (Service.Entry entry : service.components()) {
+            ComponentId id = service.id(entry.component());
+            if (!target.includes(id.component())) {
+                continue;
+            }
+            for (Instance i : everything) {
+                boolean own = i.identity()
+                        .filter(d -> d.node().equals(node) && d.component().equals(id))
+                        .isPresent();
+                if (i.name().equals(id.canonicalName()) && !own) {
+                    throw taken(
+                            id,
+                            i.identity()
+                                    .map(d -> d.component() + " of node " + d.node())
+                                    .orElse("an instance that is not this system's (" + i.image() + ")"));
+                }
+            }
+        }
+    }
+
+    private static dev.metacircular.model.ProblemException taken(ComponentId id, String holder) {
+        return Problem.of(
+                        Problem.Kind.CONFLICT,
+                        "its name on the node, " + id.canonicalName() + ", is taken by " + holder)
+                .at(id.toString())
+                .next("rename one of the two, or remove the other")
+                .exception();
+    }
+}

@@ -1,0 +1,157 @@
+package dev.metacircular.agent;
+
+import dev.metacircular.definition.ComponentDocuments;
+import dev.metacircular.model.Component;
+import dev.metacircular.model.ComponentId;
+import dev.metacircular.model.Desired;
+import dev.metacircular.model.ImageRef;
+import dev.metacircular.model.InstanceState;
+import dev.metacircular.model.Name;
+import dev.metacircular.model.Observation;
+import dev.metacircular.model.Service;
+import dev.metacircular.model.Target;
+import dev.metacircular.plan.Current;
+import dev.metacircular.plan.Plan;
+import dev.metacircular.plan.Planner;
+import dev.metacircular.plan.Wanted;
+import dev.metacircular.runtime.Image;
+import dev.metacircular.runtime.Instance;
+import dev.metacircular.runtime.Runtime;
+import dev.metacircular.runtime.RuntimeFailure;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
+
+/** Looks at the node and computes a deploy's plan. */
+final class DeployPlanner {
+    /** A floating tag that was pulled so recently is not pulled again: the plan that was just shown is then the one carried out. */
+    private static final Duration PULL_FRESH = Duration.ofSeconds(60);
+
+    private final Name node;
+    private final Runtimes runtimes;
+    private final NodeView view;
+    private final Lifecycle lifecycle;
+    private final DeployChecks checks;
+    private final Map<ImageRef, Long> pulledAt = new ConcurrentHashMap<>();
+
+    DeployPlanner(Name node, Runtimes runtimes, NodeView view, Lifecycle lifecycle, DeployChecks checks) {
+        this.node = node;
+        this.runtimes = runtimes;
+        this.view = view;
+        this.lifecycle = lifecycle;
+        this.checks = checks;
+    }
+
+    /**
+     * What a plan was made from.
+     *
+     * @param instances of the service, with their labels
+     * @param images reference to the backend's image ID, where the node has it
+     */
+    record Prepared(
+            Service service,
+            Target target,
+            Optional<KnownService> registered,
+            List<Wanted.Item> items,
+            List<Instance> instances,
+            Map<String, String> images,
+            Plan plan) {}
+
+    /** Is told of the pulls of floating tags. */
+    @FunctionalInterface
+    interface PullProgress {
+        void progress(ComponentId id, String what, long doneBytes, long totalBytes);
+    }
+
+    /** @throws dev.metacircular.model.ProblemException if the deploy is refused */
+    Prepared prepare(Service service, Target target, PullProgress progress) {
+        checks.check(service, target);
+        Optional<KnownService> registered = view.service(service.name());
+        List<Wanted.Item> items = service.components().stream()
+                .map(e -> new Wanted.Item(e.component(), ComponentDocuments.digest(e.component()), e.desired()))
+                .toList();
+        Map<String, String> images = new ConcurrentHashMap<>();
+        List<Instance> everything = new ArrayList<>();
+        List<Callable<Boolean>> looks = new ArrayList<>();
+        looks.add(() -> everything.addAll(runtimes.listAll()));
+        items.stream()
+                .filter(i ->
+                        target.includes(i.component().name()) && i.desired().under(service.active()) == Desired.RUNNING)
+                .map(Wanted.Item::component)
+                .forEach(c -> looks.add(() -> {
+                    image(service.id(c), c, progress)
+                            .ifPresent(image -> images.put(c.image().toString(), image.id()));
+                    return true;
+                }));
+        try {
+            Parallel.all(looks);
+        } catch (RuntimeFailure e) {
+            throw Runtimes.problem(e).at(target.toString()).exception();
+        }
+        checks.checkNames(service, target, everything);
+        List<Instance> own = everything.stream()
+                .filter(i -> i.identity().filter(d -> d.node().equals(node)).isPresent()
+                        && Instances.belongsTo(i, service.name()))
+                .toList();
+        Plan plan = Planner.plan(new Wanted(target, service.active(), items), current(registered, own, images));
+        return new Prepared(service, target, registered, items, own, images, plan);
+    }
+
+    private Optional<Image> image(ComponentId id, Component component, PullProgress progress) {
+        Runtime runtime = runtimes.of(component.runtime());
+        ImageRef ref = component.image();
+        Long pulled = pulledAt.get(ref);
+        boolean fresh = pulled != null && System.nanoTime() - pulled < PULL_FRESH.toNanos();
+        if (!ref.floats() || ref.isLocal() || fresh) {
+            return runtime.image(ref);
+        }
+        Image image = runtime.pull(ref, (what, done, total) -> progress.progress(id, what, done, total));
+        pulledAt.put(ref, System.nanoTime());
+        return Optional.of(image);
+    }
+
+    private Current current(Optional<KnownService> registered, List<Instance> instances, Map<String, String> images) {
+        Map<Name, Current.Registered> rows = new HashMap<>();
+        registered.ifPresent(s -> s.components()
+                .forEach(m -> rows.put(
+                        m.id().component(),
+                        new Current.Registered(
+                                m.component(), m.row().documentDigest(), m.row().desired()))));
+        List<Current.Existing> existing = instances.stream()
+                .map(i -> {
+                    var identity = i.identity().orElseThrow();
+                    return new Current.Existing(
+                            identity.component(),
+                            i.id().value(),
+                            identity.generation(),
+                            identity.documentDigest(),
+                            i.imageId(),
+                            Instances.isRunning(i) || isDone(registered, i));
+                })
+                .toList();
+        return new Current(
+                registered.map(KnownService::generation).orElse(0L),
+                registered.map(KnownService::active).orElse(false),
+                rows,
+                existing,
+                images,
+                List.copyOf(lifecycle.knownNetworks()));
+    }
+
+    /** A component that ended as it should is as good as running: a deploy that changes nothing does not run it again. */
+    private boolean isDone(Optional<KnownService> registered, Instance instance) {
+        return instance.state() instanceof InstanceState.Ended(int status, var _, var _)
+                && !view.stopRequested(instance.id())
+                && registered
+                        .flatMap(s -> s.find(
+                                instance.identity().orElseThrow().component().component()))
+                        .filter(m -> m.desired() == Desired.RUNNING
+                                && Observation.isDone(m.component().restart(), status))
+                        .isPresent();
+    }
+}

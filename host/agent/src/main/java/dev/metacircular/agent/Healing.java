@@ -1,0 +1,109 @@
+package dev.metacircular.agent;
+
+import dev.metacircular.model.Desired;
+import dev.metacircular.model.InstanceState;
+import dev.metacircular.model.Observation;
+import dev.metacircular.model.Observed;
+import dev.metacircular.model.RestartPolicy;
+import dev.metacircular.runtime.Instance;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+
+/** What heals one component: a pure function of what is wanted, what is so and what was tried. */
+final class Healing {
+    private static final Duration FIRST_DELAY = Duration.ofSeconds(1);
+    private static final Duration LONGEST_DELAY = Duration.ofSeconds(60);
+    /** One that ran so long is not flapping. */
+    static final Duration STABLE = Duration.ofSeconds(60);
+
+    private Healing() {}
+
+    /** What to do. */
+    sealed interface Action {
+        record Nothing() implements Action {}
+
+        /** @param recovers whether it ended by itself, so that the restart policy rules */
+        record Start(Instance instance, boolean recovers) implements Action {}
+
+        record Create() implements Action {}
+
+        record Stop(Instance instance) implements Action {}
+
+        /** Nothing before that time. */
+        record Wait(Instant until) implements Action {}
+
+        /** The restart policy forbids another try. */
+        record GiveUp() implements Action {}
+    }
+
+    /**
+     * @param instance the one that counts, empty if the backend answered and there is none
+     * @param failures ends and failed starts in a row
+     * @param lastFailure when the last of them was
+     * @param booting whether the node has booted since the component was last looked after: its end then was the node's
+     */
+    record Situation(
+            Desired desired,
+            RestartPolicy restart,
+            Optional<Instance> instance,
+            boolean stopRequested,
+            int failures,
+            Instant lastFailure,
+            boolean booting) {}
+
+    static Action decide(Situation s, Instant now) {
+        Observed observed = Observation.of(s.instance().map(Instance::state), s.stopRequested());
+        return switch (s.desired()) {
+            case IGNORE -> new Action.Nothing();
+            case STOPPED ->
+                observed instanceof Observed.Running
+                        ? new Action.Stop(s.instance().orElseThrow())
+                        : new Action.Nothing();
+            case RUNNING ->
+                switch (observed) {
+                    case Observed.Running(), Observed.Unknown() -> new Action.Nothing();
+                    case Observed.Removed() -> delayed(s, now, new Action.Create());
+                    case Observed.Stopped() ->
+                        delayed(s, now, new Action.Start(s.instance().orElseThrow(), false));
+                    case Observed.Exited(int status) -> exited(s, status, now);
+                };
+        };
+    }
+
+    private static Action exited(Situation s, int status, Instant now) {
+        Instance instance = s.instance().orElseThrow();
+        if (s.booting()) {
+            return Observation.isDone(s.restart(), status) && endedByItself(instance)
+                    ? new Action.Nothing()
+                    : new Action.Start(instance, false);
+        }
+        if (!s.restart().wantsRestart(status)) {
+            return new Action.Nothing();
+        }
+        return delayed(s, now, new Action.Start(instance, true));
+    }
+
+    /** A node that lost its power leaves no time of the end. */
+    private static boolean endedByItself(Instance instance) {
+        return instance.state() instanceof InstanceState.Ended(int _, Instant startedAt, Instant endedAt)
+                && !endedAt.isBefore(startedAt);
+    }
+
+    private static Action delayed(Situation s, Instant now, Action action) {
+        if (s.restart() instanceof RestartPolicy.OnFailure(var limit)
+                && limit.isPresent()
+                && s.failures() > limit.getAsInt()) {
+            return new Action.GiveUp();
+        }
+        Instant due = s.lastFailure().plus(delay(s.failures()));
+        return s.failures() > 0 && due.isAfter(now) ? new Action.Wait(due) : action;
+    }
+
+    /** One second, doubled for each failure after the first, at most a minute. */
+    static Duration delay(int failures) {
+        int doublings = Math.min(6, Math.max(0, failures - 1));
+        Duration delay = FIRST_DELAY.multipliedBy(1L << doublings);
+        return delay.compareTo(LONGEST_DELAY) > 0 ? LONGEST_DELAY : delay;
+    }
+}

@@ -1,0 +1,79 @@
+package dev.metacircular.agent;
+
+import dev.metacircular.contract.v1.RuntimeState;
+import dev.metacircular.contract.v1.ShowNodeResponse;
+import dev.metacircular.model.Name;
+import dev.metacircular.model.RuntimeKind;
+import dev.metacircular.runtime.Availability;
+import java.io.IOException;
+import java.nio.file.FileStore;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.stream.Stream;
+
+/** What the node has, as the kernel tells it. */
+final class NodeFacts {
+    private static final Path MEMINFO = Path.of("/proc/meminfo");
+    private static final long KIB = 1024;
+
+    private final Name node;
+    private final Path services;
+    private final Observations observations;
+
+    NodeFacts(Name node, Path services, Observations observations) {
+        this.node = node;
+        this.services = services;
+        this.observations = observations;
+    }
+
+    ShowNodeResponse show() {
+        ShowNodeResponse.Builder response = ShowNodeResponse.newBuilder()
+                .setName(node.value())
+                .setVersion(Version.TEXT)
+                .setCpus(Runtime.getRuntime().availableProcessors())
+                .setMemoryBytes(memory("MemTotal:"))
+                .setMemoryFreeBytes(memory("MemAvailable:"));
+        try {
+            FileStore store = Files.getFileStore(services);
+            response.setDiskBytes(store.getTotalSpace()).setDiskFreeBytes(store.getUsableSpace());
+        } catch (IOException e) {
+            throw dev.metacircular.model.Problem.of(
+                            dev.metacircular.model.Problem.Kind.FAILED,
+                            "the disk of " + services + " cannot be measured: " + Main.describe(e))
+                    .exception();
+        }
+        Map<RuntimeKind, Availability> available = observations.refreshAvailability();
+        for (RuntimeKind kind : RuntimeKind.values()) {
+            response.addRuntimes(state(
+                    kind,
+                    available.getOrDefault(
+                            kind, new Availability.Unavailable("this agent has no backend for it yet"))));
+        }
+        return response.build();
+    }
+
+    static RuntimeState state(RuntimeKind kind, Availability availability) {
+        RuntimeState.Builder state = RuntimeState.newBuilder().setName(kind.toString());
+        return switch (availability) {
+            case Availability.Available(String version, String accelerator) ->
+                state.setAvailable(true)
+                        .setVersion(version)
+                        .setAccelerator(accelerator)
+                        .build();
+            case Availability.Unavailable(String reason) ->
+                state.setAvailable(false).setReason(reason).build();
+        };
+    }
+
+    private static long memory(String key) {
+        try (Stream<String> lines = Files.lines(MEMINFO)) {
+            return lines.filter(l -> l.startsWith(key))
+                    .findFirst()
+                    .map(l -> Long.parseLong(l.replaceAll("[^0-9]", "")) * KIB)
+                    .orElse(0L);
+        } catch (IOException e) {
+            return 0;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+package dev.metacircular.agent;
+
+import dev.metacircular.model.ComponentId;
+import dev.metacircular.model.Name;
+import dev.metacircular.registry.PendingDeploy;
+import dev.metacircular.registry.Registry;
+import dev.metacircular.registry.RegistryEvent;
+import java.util.List;
+
+/** The registry as the ledger. */
+record RegistryLedger(Registry registry) implements Ledger {
+    @Override
+    public long reserveGeneration(Name service) {
+        return registry.reserveGeneration(service);
+    }
+
+    @Override
+    public void beginDeploy(PendingDeploy deploy, long baseGeneration) {
+        registry.beginDeploy(deploy, baseGeneration);
+    }
+
+    @Override
+    public void setPendingImage(ComponentId id, String imageId) {
+        registry.setPendingImage(id, imageId);
+    }
+
+    @Override
+    public void commitDeploy(Name service) {
+        registry.commitDeploy(service);
+    }
+
+    @Override
+    public void endDeploy(Name service) {
+        registry.endDeploy(service);
+    }
+
+    @Override
+    public List<PendingDeploy> pendingDeploys() {
+        return registry.pendingDeploys();
+    }
+
+    @Override
+    public void recordStopRequest(String instance) {
+        registry.recordStopRequest(instance);
+    }
+
+    @Override
+    public void clearStopRequest(String instance) {
+        registry.clearStopRequest(instance);
+    }
+
+    @Override
+    public void appendEvent(RegistryEvent event) {
+        registry.appendEvent(event);
+    }
+}

@@ -1,0 +1,8 @@
+package dev.metacircular.agent;
+
+/** This program's version. */
+final class Version {
+    static final String TEXT = "0.1.0";
+
+    private Version() {}
+}

@@ -1,0 +1,196 @@
+package dev.metacircular.agent;
+
+import dev.metacircular.model.Component;
+import dev.metacircular.model.ComponentId;
+import dev.metacircular.model.Name;
+import dev.metacircular.model.Problem;
+import dev.metacircular.model.ProblemException;
+import dev.metacircular.model.Volume;
+import dev.metacircular.runtime.InstanceSpec.Mount;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * The host's side of volumes: below the service's own directory, made where missing and writable for the component's user, or an
+ * absolute path that the node's configuration allows. Symbolic links that lead out of either are refused; what is mounted is the
+ * path with every link resolved.
+ *
+ * <p>A directory that is made for a component with a numeric user is given to that user inside the user namespace of rootless podman
+ * ({@code podman unshare chown}); one that exists is left as it is.
+ */
+final class VolumeDirectories {
+    private static final Pattern NUMERIC_USER = Pattern.compile("(?<uid>[0-9]{1,10})(?::(?<gid>[0-9]{1,10}))?");
+    private static final Duration CHOWN_DEADLINE = Duration.ofSeconds(20);
+    private static final Duration REMOVE_DEADLINE = Duration.ofMinutes(10);
+
+    private final Path services;
+    private final List<Path> allowed;
+
+    VolumeDirectories(Path services, List<Path> allowed) {
+        this.services = services;
+        this.allowed = List.copyOf(allowed);
+    }
+
+    Path ofService(Name service) {
+        return services.resolve(service.value());
+    }
+
+    /**
+     * Refuses volumes that cannot be mounted, without making anything.
+     *
+     * @throws ProblemException {@code CONFLICT} or {@code NOT_FOUND}, naming the volume
+     */
+    void check(ComponentId id, Component component) {
+        for (Volume volume : component.volumes()) {
+            if (!volume.isServices()) {
+                hostPath(id, volume);
+            } else {
+                requireInside(
+                        id, volume, deepestExisting(ofService(id.service()).resolve(volume.source())));
+            }
+        }
+    }
+
+    /** Makes what is missing and returns the mounts. */
+    List<Mount> prepare(ComponentId id, Component component) {
+        List<Mount> mounts = new ArrayList<>();
+        for (Volume volume : component.volumes()) {
+            Path source = volume.isServices() ? servicePath(id, component, volume) : hostPath(id, volume);
+            mounts.add(new Mount(source, volume.target(), volume.readOnly()));
+        }
+        return mounts;
+    }
+
+    private Path servicePath(ComponentId id, Component component, Volume volume) {
+        Path wanted = ofService(id.service()).resolve(volume.source());
+        try {
+            Path existing = deepestExisting(wanted);
+            requireInside(id, volume, existing);
+            if (!Files.exists(wanted)) {
+                Files.createDirectories(ofService(id.service()));
+                Files.createDirectories(wanted);
+                requireInside(id, volume, wanted);
+                if (component.user().isPresent()) {
+                    give(id, component.user().get(), wanted);
+                }
+            }
+            return requireInside(id, volume, wanted);
+        } catch (IOException e) {
+            throw Problem.of(
+                            Problem.Kind.FAILED,
+                            "the directory for volume " + volume + " cannot be made: " + Main.describe(e))
+                    .at(id.toString())
+                    .next("let the agent's user write to " + services)
+                    .exception();
+        }
+    }
+
+    private Path deepestExisting(Path wanted) {
+        Path path = wanted;
+        while (!Files.exists(path, LinkOption.NOFOLLOW_LINKS) && !path.equals(services)) {
+            path = path.getParent() == null ? services : path.getParent();
+        }
+        return path;
+    }
+
+    /** The path with every link resolved, which lies below the service's directory. */
+    private Path requireInside(ComponentId id, Volume volume, Path path) {
+        Path service = ofService(id.service());
+        if (!path.startsWith(service)) {
+            return path;
+        }
+        try {
+            Path root = service.toRealPath();
+            Path real = path.toRealPath();
+            if (!real.startsWith(root) || Files.isSymbolicLink(service)) {
+                throw Problem.of(
+                                Problem.Kind.CONFLICT,
+                                "volume " + volume + " leads out of " + service + " by a symbolic link, to " + real)
+                        .at(id.toString())
+                        .next("remove the link, or name the path itself and allow it in agent.toml ([paths] allow)")
+                        .exception();
+            }
+            return real;
+        } catch (IOException e) {
+            throw Problem.of(Problem.Kind.CONFLICT, "volume " + volume + " cannot be resolved: " + Main.describe(e))
+                    .at(id.toString())
+                    .exception();
+        }
+    }
+
+    private Path hostPath(ComponentId id, Volume volume) {
+        Path path = Path.of(volume.source()).normalize();
+        try {
+            Path real = path.toRealPath();
+            for (Path a : allowed) {
+                if (real.startsWith(Files.exists(a) ? a.toRealPath() : a)) {
+                    return real;
+                }
+            }
+            throw Problem.of(
+                            Problem.Kind.CONFLICT,
+                            "volume " + volume + " names a path of the host that this node does not allow"
+                                    + (real.equals(path) ? "" : " (it is " + real + ")"))
+                    .at(id.toString())
+                    .next("put it below the service's directory, or add it to [paths] allow in the node's agent.toml")
+                    .exception();
+        } catch (IOException e) {
+            throw Problem.of(Problem.Kind.NOT_FOUND, "volume " + volume + ": " + Main.describe(e))
+                    .at(id.toString())
+                    .exception();
+        }
+    }
+
+    private static void give(ComponentId id, String user, Path path) throws IOException {
+        Matcher m = NUMERIC_USER.matcher(user);
+        if (!m.matches() || (m.group("uid").equals("0") && "0".equals(m.group("gid")))) {
+            return;
+        }
+        String owner = m.group("uid") + ":" + (m.group("gid") == null ? "0" : m.group("gid"));
+        Programs.Result result = Programs.run(CHOWN_DEADLINE, inNamespace(List.of("chown", owner, path.toString())));
+        if (!result.ok()) {
+            Files.deleteIfExists(path);
+            throw Problem.of(
+                            Problem.Kind.FAILED,
+                            path + " cannot be given to user " + owner + " of the container: "
+                                    + result.output().replace('\n', ' '))
+                    .at(id.toString())
+                    .next("mcp doctor shows whether the node's subordinate IDs suffice")
+                    .exception();
+        }
+    }
+
+    /** Removes a service's directory with everything in it, whichever of its containers' users owns it. */
+    void remove(Name service) throws IOException {
+        Path directory = ofService(service);
+        if (!Files.exists(directory, LinkOption.NOFOLLOW_LINKS)) {
+            return;
+        }
+        Programs.Result result = Programs.run(
+                REMOVE_DEADLINE, inNamespace(List.of("rm", "-rf", "--one-file-system", "--", directory.toString())));
+        if (!result.ok()) {
+            throw Problem.of(
+                            Problem.Kind.FAILED,
+                            directory + " cannot be removed: "
+                                    + result.output().lines().findFirst().orElse("status " + result.status()))
+                    .at(service.value())
+                    .exception();
+        }
+    }
+
+    private static List<String> inNamespace(List<String> command) {
+        if (SystemUser.callerIsRoot()) {
+            return command;
+        }
+        List<String> all = new ArrayList<>(List.of("podman", "unshare"));
+        all.addAll(command);
+        return all;
+    }
+}
