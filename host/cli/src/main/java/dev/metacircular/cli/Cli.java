@@ -14,6 +14,7 @@ import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** Parses a command line, runs its command and reports what went wrong. */
 final class Cli {
@@ -62,6 +63,9 @@ final class Cli {
     private static int wrongUsage(ParameterException failure, Session session, boolean json) {
         CommandSpec spec = failure.getCommandLine().getCommandSpec();
         String what = String.valueOf(failure.getMessage()).lines().findFirst().orElse("wrong usage");
+        if (failure instanceof UnmatchedArgumentException unmatched && !spec.subcommands().isEmpty()) {
+            what = "'" + unmatched.getUnmatched().getFirst() + "' is not a command of " + spec.qualifiedName();
+        }
         String suggestion = CommandTree.suggestion(failure)
                 .map(s -> "did you mean '" + s + "'? ")
                 .orElse("");

@@ -20,7 +20,38 @@ final class CommandTree {
     private static final Map<String, Supplier<CommandSpec>> COMMANDS = new LinkedHashMap<>();
 
     static {
+        COMMANDS.put("deploy", () -> leaf(new DeployCommand()));
+        COMMANDS.put("validate", () -> leaf(new ValidateCommand()));
+        COMMANDS.put("start", () -> leaf(new DesiredCommand(true)));
+        COMMANDS.put("stop", () -> leaf(new DesiredCommand(false)));
+        COMMANDS.put("restart", () -> leaf(new RestartCommand()));
+        COMMANDS.put("list", () -> leaf(new ListCommand()));
         COMMANDS.put("ps", () -> leaf(new PsCommand()));
+        COMMANDS.put("status", () -> leaf(new StatusCommand()));
+        COMMANDS.put("logs", () -> leaf(new LogsCommand()));
+        COMMANDS.put("exec", () -> leaf(new ExecCommand()));
+        COMMANDS.put("service", () -> group("service", "Works on service definition files.", new ServiceShowCommand()));
+        COMMANDS.put("purge", () -> leaf(new PurgeCommand()));
+        COMMANDS.put(
+                "node",
+                () -> group(
+                        "node",
+                        "Works on the nodes that this client knows.",
+                        new NodeCommands.ListNodes(),
+                        new NodeAddCommand(),
+                        new NodeCommands.Remove(),
+                        new NodeCommands.Show()));
+        COMMANDS.put(
+                "token",
+                () -> group(
+                        "token",
+                        "Works on a node's tokens.",
+                        new TokenCommands.ListTokens(),
+                        new TokenCommands.Add(),
+                        new TokenCommands.Revoke()));
+        COMMANDS.put("doctor", () -> leaf(new DoctorCommand()));
+        COMMANDS.put("completion", () -> leaf(new CompletionCommand()));
+        COMMANDS.put("manual", () -> hidden(leaf(new ManualCommand())));
     }
 
     private CommandTree() {}
@@ -31,8 +62,8 @@ final class CommandTree {
         root.usageMessage()
                 .footer(
                         "",
-                        "Exit status: 0 done, 1 failed, 2 wrong usage or a faulty definition, 3 a node could not be reached,",
-                        "4 not permitted.");
+                        "Exit status: 0 done, 1 failed, 2 wrong usage or a faulty definition,",
+                        "3 a node could not be reached, 4 not permitted.");
         common(root);
         root.addOption(OptionSpec.builder("-V", "--version")
                 .type(boolean.class)
@@ -50,7 +81,6 @@ final class CommandTree {
 
     private static CommandSpec leaf(Command command) {
         CommandSpec spec = command.spec();
-        spec.withToString(spec.name());
         CommandSpec wrapped = CommandSpec.wrapWithoutInspection(command);
         wrapped.name(spec.name());
         wrapped.usageMessage(spec.usageMessage());
@@ -60,7 +90,12 @@ final class CommandTree {
         return wrapped;
     }
 
-    static CommandSpec group(String name, String description, Command... commands) {
+    private static CommandSpec hidden(CommandSpec spec) {
+        spec.usageMessage().hidden(true);
+        return spec;
+    }
+
+    private static CommandSpec group(String name, String description, Command... commands) {
         CommandSpec group = Models.command(name, description);
         common(group);
         for (Command command : commands) {

@@ -50,6 +50,7 @@ final class Models {
         return PositionalParamSpec.builder()
                 .index(Integer.toString(index))
                 .arity(arity)
+                .required(!arity.startsWith("0"))
                 .type(String.class)
                 .paramLabel(label)
                 .description(description)

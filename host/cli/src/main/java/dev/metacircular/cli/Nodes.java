@@ -8,6 +8,7 @@ import dev.metacircular.definition.ClientConfig;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
+import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -22,6 +23,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Function;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /** Calls to agents, one or several side by side, each within a deadline. */
 final class Nodes {
@@ -73,7 +76,7 @@ final class Nodes {
         return answers;
     }
 
-    private static <T> void complete(CompletableFuture<T> future, java.util.function.Supplier<T> work) {
+    private static <T> void complete(CompletableFuture<T> future, Supplier<T> work) {
         try {
             future.complete(work.get());
         } catch (RuntimeException | Error e) {
@@ -157,11 +160,11 @@ final class Nodes {
         }
     }
 
-    static Problem explain(@org.jspecify.annotations.Nullable Throwable failure, Duration limit) {
+    static Problem explain(@Nullable Throwable failure, Duration limit) {
         return switch (failure) {
             case ProblemException e -> e.problem();
             case StatusRuntimeException e -> {
-                boolean late = e.getStatus().getCode() == io.grpc.Status.Code.DEADLINE_EXCEEDED
+                boolean late = e.getStatus().getCode() == Status.Code.DEADLINE_EXCEEDED
                         && (e.getTrailers() == null || !e.getTrailers().containsKey(Problems.DETAIL));
                 Problem problem = Problems.exception(e).problem();
                 boolean unknownCall = problem.kind() == Problem.Kind.UNSUPPORTED

@@ -21,12 +21,8 @@ final class PsCommand implements Command {
 
     @Override
     public int run(Arguments arguments, Session session) {
-        PsRequest request = PsRequest.newBuilder()
-                .setService(
-                        arguments.positional(0).isEmpty()
-                                ? ""
-                                : arguments.requiredName(0).value())
-                .build();
+        PsRequest request =
+                PsRequest.newBuilder().setService(View.service(arguments)).build();
         View<PsResponse> view = View.ask(session, arguments, stub -> stub.ps(request), PsResponse::getRuntimesList);
         if (session.json()) {
             List<Object> instances = new ArrayList<>();

@@ -35,6 +35,13 @@ final class View<T> {
         return new View<>(session, Nodes.ask(session, nodes(session, arguments.name("--node")), question), runtimes);
     }
 
+    /** The service that the first argument names; empty for all. */
+    static String service(Arguments arguments) {
+        return arguments.positional(0).isEmpty()
+                ? ""
+                : arguments.requiredName(0).value();
+    }
+
     static Collection<ClientConfig.Node> nodes(Session session, Optional<Name> only) {
         ClientConfig config = session.config();
         if (only.isPresent()) {

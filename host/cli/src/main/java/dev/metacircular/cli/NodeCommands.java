@@ -1,0 +1,167 @@
+package dev.metacircular.cli;
+
+import dev.metacircular.contract.ExitStatus;
+import dev.metacircular.contract.v1.RuntimeState;
+import dev.metacircular.contract.v1.ShowNodeRequest;
+import dev.metacircular.contract.v1.ShowNodeResponse;
+import dev.metacircular.definition.ClientConfig;
+import dev.metacircular.model.Name;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import picocli.CommandLine.Model.CommandSpec;
+
+/** {@code mcp node list}, {@code show} and {@code remove}; {@link NodeAddCommand} adds. */
+final class NodeCommands {
+    private NodeCommands() {}
+
+    /** {@code mcp node list}: asks no node. */
+    static final class ListNodes implements Command {
+        @Override
+        public CommandSpec spec() {
+            return Models.command("list", "Shows the nodes that this client knows; asks none of them.");
+        }
+
+        @Override
+        public int run(Arguments arguments, Session session) {
+            ClientConfig config = session.config();
+            if (session.json()) {
+                session.out()
+                        .println(Json.write(Json.object(
+                                "nodes",
+                                config.nodes().values().stream()
+                                        .map(n -> Json.object(
+                                                "name",
+                                                n.name().value(),
+                                                "address",
+                                                n.address().toString(),
+                                                "ca",
+                                                n.ca().toString(),
+                                                "token_file",
+                                                n.tokenFile().toString()))
+                                        .toList())));
+                return ExitStatus.DONE;
+            }
+            Table table = new Table("NAME", "ADDRESS", "CA", "TOKEN FILE");
+            config.nodes()
+                    .values()
+                    .forEach(n -> table.row(
+                            n.name().value(),
+                            n.address().toString(),
+                            n.ca().toString(),
+                            n.tokenFile().toString()));
+            if (table.isEmpty()) {
+                session.out().println("no node is known");
+            } else {
+                table.print(session.out());
+            }
+            return ExitStatus.DONE;
+        }
+    }
+
+    /** {@code mcp node show}. */
+    static final class Show implements Command {
+        @Override
+        public CommandSpec spec() {
+            CommandSpec spec = Models.command("show", "Shows a node's CPUs, memory, disk and runtimes.");
+            spec.addPositional(Models.required(0, "NODE", "The node."));
+            return spec;
+        }
+
+        @Override
+        public int run(Arguments arguments, Session session) {
+            ClientConfig.Node node = View.node(session, session.config(), arguments.requiredName(0));
+            ShowNodeResponse response = Nodes.call(
+                    session,
+                    node,
+                    Nodes.limit(session, Nodes.QUESTION),
+                    stub -> stub.showNode(ShowNodeRequest.getDefaultInstance()));
+            if (session.json()) {
+                session.out().println(Json.write(json(response)));
+            } else {
+                print(session, node, response);
+            }
+            return ExitStatus.DONE;
+        }
+
+        private static Object json(ShowNodeResponse n) {
+            return Json.object(
+                    "name",
+                    n.getName(),
+                    "cpus",
+                    n.getCpus(),
+                    "memory_bytes",
+                    n.getMemoryBytes(),
+                    "memory_free_bytes",
+                    n.getMemoryFreeBytes(),
+                    "disk_bytes",
+                    n.getDiskBytes(),
+                    "disk_free_bytes",
+                    n.getDiskFreeBytes(),
+                    "runtimes",
+                    n.getRuntimesList().stream().map(View::json).toList(),
+                    "version",
+                    n.getVersion());
+        }
+
+        private static void print(Session session, ClientConfig.Node node, ShowNodeResponse n) {
+            session.out().println("node     " + Text.printable(n.getName()) + " at " + node.address());
+            session.out().println("agent    " + Text.printable(n.getVersion()));
+            session.out().println("cpus     " + n.getCpus());
+            session.out()
+                    .println("memory   " + Text.bytes(n.getMemoryBytes()) + ", " + Text.bytes(n.getMemoryFreeBytes())
+                            + " free");
+            session.out()
+                    .println("disk     " + Text.bytes(n.getDiskBytes()) + ", " + Text.bytes(n.getDiskFreeBytes())
+                            + " free");
+            for (RuntimeState r : n.getRuntimesList()) {
+                String accelerator = r.getAccelerator().isEmpty() ? "" : ", accelerator " + r.getAccelerator();
+                session.out()
+                        .println("runtime  "
+                                + Text.printable(
+                                        r.getAvailable()
+                                                ? (r.getName() + " " + r.getVersion()).strip() + accelerator
+                                                : r.getName() + ": not available: " + r.getReason()));
+            }
+        }
+    }
+
+    /** {@code mcp node remove}: the node itself is not touched. */
+    static final class Remove implements Command {
+        @Override
+        public CommandSpec spec() {
+            CommandSpec spec = Models.command(
+                    "remove", "Forgets a node and the copies of its CA and token; the node is not touched.");
+            spec.addPositional(Models.required(0, "NODE", "The node."));
+            return spec;
+        }
+
+        @Override
+        public int run(Arguments arguments, Session session) {
+            Name name = arguments.requiredName(0);
+            ClientConfig.Node node = session.config().nodes().get(name);
+            session.configFile().removeNode(name);
+            if (node != null) {
+                deleteOwn(session, node.ca());
+                deleteOwn(session, node.tokenFile());
+            }
+            if (session.json()) {
+                session.out().println(Json.write(Json.object("result", "ok", "node", name.value())));
+            } else {
+                session.out().println("node " + name + " is forgotten");
+            }
+            return ExitStatus.DONE;
+        }
+
+        /** Only what lies in the CLI's own directory is its own. */
+        private static void deleteOwn(Session session, Path file) {
+            try {
+                if (file.startsWith(session.home())) {
+                    Files.deleteIfExists(file);
+                }
+            } catch (IOException e) {
+                session.err().println("warning: " + file + " could not be removed: " + e.getMessage());
+            }
+        }
+    }
+}
