@@ -84,7 +84,7 @@ fn begin(frame: *traps.Frame) void {
     const configuration_text = configurationText();
     load.keepConfiguration(configuration_text) catch refuse("no memory for the run-time configuration", .{});
     readConfiguration(configuration_text);
-    random.init(texts.configuration.seed);
+    random.seed(texts.configuration.seed);
     if (texts.configuration.wall_ns) |wall_ns| machine.wall_at_entry_ns = wall_ns;
     start_cpus.start(boot_information.commandLine());
     gate.map() catch refuse("no memory for the gate", .{});
