@@ -5,13 +5,13 @@ import java.util.Comparator;
 import java.util.Optional;
 
 /** The known word that a mistyped one most resembles. */
-final class Nearest {
+public final class Nearest {
     private static final int MAX_CHARS = 64;
 
     private Nearest() {}
 
     /** Empty only if nothing is known; of several equally near the alphabetically first. */
-    static Optional<String> of(String word, Collection<String> known) {
+    public static Optional<String> of(String word, Collection<String> known) {
         String bounded = word.length() > MAX_CHARS ? word.substring(0, MAX_CHARS) : word;
         return known.stream()
                 .min(Comparator.<String>comparingInt(k -> distance(bounded, k)).thenComparing(k -> k));

@@ -1,5 +1,6 @@
 package dev.metacircular.ukernel;
 
+import dev.metacircular.definition.Nearest;
 import dev.metacircular.model.Problem;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
@@ -12,6 +13,7 @@ import java.util.List;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
@@ -86,7 +88,7 @@ public final class Main {
     private static int usage(Cli cli, boolean json, ParameterException e) {
         CommandLine command = e.getCommandLine();
         String message = String.valueOf(e.getMessage());
-        List<String> near = e instanceof UnmatchedArgumentException unmatched ? unmatched.getSuggestions() : List.of();
+        List<String> near = e instanceof UnmatchedArgumentException unmatched ? near(unmatched) : List.of();
         Problem problem = Problem.of(Problem.Kind.INVALID, message.strip())
                 .next(
                         near.isEmpty()
@@ -94,5 +96,16 @@ public final class Main {
                                 : "did you mean: " + String.join(", ", near));
         cli.report(json).error(problem);
         return Failures.USAGE;
+    }
+
+    private static List<String> near(UnmatchedArgumentException e) {
+        String first = e.getUnmatched().isEmpty() ? "" : e.getUnmatched().getFirst();
+        if (first.startsWith("--")) {
+            List<String> options = e.getCommandLine().getCommandSpec().options().stream()
+                    .map(OptionSpec::longestName)
+                    .toList();
+            return Nearest.of(first, options).stream().toList();
+        }
+        return e.getSuggestions();
     }
 }

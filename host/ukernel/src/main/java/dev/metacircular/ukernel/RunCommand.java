@@ -126,15 +126,15 @@ final class RunCommand implements Callable<Integer> {
         machines.prune();
         VirtualMachine vm = driver.start(spec);
         VmInfo info = vm.info();
-        report.progress("run: %s on %s, %s (%s), %d vCPU%s, %d MiB"
+        report.progress("run: %s on %s, %s, %d vCPU%s, %d MiB: %s"
                 .formatted(
                         info.id(),
                         info.driver(),
                         info.acceleration().accelerator().label(),
-                        info.acceleration().reason(),
                         info.vcpus(),
                         info.vcpus() == 1 ? "" : "s",
-                        info.memoryMebibytes()));
+                        info.memoryMebibytes(),
+                        info.acceleration().reason()));
         if (gdb != null) {
             report.progress("run: waiting for gdb; attach with: gdb %s -ex 'target remote 127.0.0.1:%d'"
                     .formatted(

@@ -5,6 +5,7 @@ import dev.metacircular.vm.ChannelMessage;
 import dev.metacircular.vm.ChannelReader;
 import dev.metacircular.vm.ConsoleEvent;
 import dev.metacircular.vm.ConsoleReader;
+import dev.metacircular.vm.ExitCause;
 import dev.metacircular.vm.VirtualMachine;
 import dev.metacircular.vm.VmException;
 import dev.metacircular.vm.VmOutcome;
@@ -16,6 +17,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** A VM in the foreground: its console and log records as they come, its end, and Ctrl-C. */
@@ -30,6 +33,7 @@ final class Session {
     private final FaultText faults;
     private final Optional<Path> logs;
     private final AtomicBoolean over = new AtomicBoolean();
+    private final Queue<String> crashes = new ConcurrentLinkedQueue<>();
 
     /** @param logs a folder where the console is kept too */
     Session(VirtualMachine vm, Report report, FaultText faults, Optional<Path> logs) {
@@ -154,6 +158,8 @@ final class Session {
                     continue;
                 }
                 switch (event.get()) {
+                    case ChannelEvent.Message(ChannelMessage.Fault fault)
+                    when !report.json() -> crashes.add(fault.text().strip());
                     case ChannelEvent.Message(ChannelMessage message) -> Records.show(message, report, faults);
                     case ChannelEvent.Lost lost ->
                         report.progress("run: %d log records were lost".formatted(lost.records()));
@@ -180,11 +186,14 @@ final class Session {
 
     private int ended(VmOutcome outcome) {
         int status = Outcomes.status(outcome);
+        for (String crash : crashes) {
+            report.progress("crash: " + faults.brief(crash));
+        }
         report.progress("run: %s: %s".formatted(vm.info().id(), Outcomes.brief(outcome)));
         switch (outcome) {
             case VmOutcome.Exited exited -> {
-                if (!exited.text().isBlank()) {
-                    report.progress("  " + faults.explain(exited.text().strip()));
+                if (exited.cause() == ExitCause.KERNEL_PANIC) {
+                    report.progress(faults.explain(exited.text().strip()));
                 }
             }
             case VmOutcome.VmmFailed failed -> report.progress(failed.errors().strip());

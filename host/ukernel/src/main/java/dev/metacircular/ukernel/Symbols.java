@@ -26,20 +26,17 @@ final class Symbols {
         }
     }
 
-    /** {@code function+offset at file:line}, as far as it is known; empty if the address is not the program's. */
+    /** {@code function (file:line)}, as far as it is known; empty if the address is not the program's. */
     Optional<String> describe(long address) {
         if (!elf.isLoaded(address)) {
             return Optional.empty();
         }
-        Optional<String> name = function(address)
-                .map(function -> function.address() == address
-                        ? function.name()
-                        : "%s+0x%x".formatted(function.name(), address - function.address()));
+        Optional<String> name = function(address).map(ElfFile.Function::name);
         Optional<String> place = lines.at(address).map(LineTable.Place::toString);
         if (name.isEmpty()) {
             return place;
         }
-        return place.isEmpty() ? name : Optional.of(name.get() + " at " + place.get());
+        return place.isEmpty() ? name : Optional.of(name.get() + " (" + place.get() + ")");
     }
 
     private Optional<ElfFile.Function> function(long address) {
