@@ -129,6 +129,7 @@ fn endForeign(frame: *Frame, what: []const u8) void {
 /// True: `sysret` is allowed, nothing but rax has changed.
 export fn syscall_dispatch(frame: *Frame) callconv(.c) bool {
     const task = scheduler.current();
+    task.context_replaced = false;
     if (!gate.isCall(frame.rip)) {
         foreignCall(task, frame);
         returnToUser(frame);
@@ -173,7 +174,7 @@ pub fn returnToUser(frame: *Frame) void {
         if (!task.interrupt_pending.load(.acquire)) break;
         if (task.fault_handler.entry == 0 or task.stays_in_handler or delivery.inHandler(task, frame.rsp)) break;
         task.interrupt_pending.store(false, .release);
-        if (!delivery.enter(task, frame, .interrupt, .{})) ending.byFault(task, frame, .{});
+        if (!delivery.enter(task, frame, .interrupt, .{})) ending.byHandlerStack(task, frame);
     }
     // The flag was for the first look after task_resume; the next entry of the kernel judges by the stack pointer.
     scheduler.current().stays_in_handler = false;

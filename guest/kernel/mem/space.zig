@@ -228,6 +228,7 @@ pub fn protect(start: u64, bytes: u64, access: Access) Error!void {
     const end = start + bytes;
     changes.acquire();
     defer changes.release();
+    var narrowed = false;
     {
         lock.acquire();
         defer lock.release();
@@ -241,6 +242,7 @@ pub fn protect(start: u64, bytes: u64, access: Access) Error!void {
         while (at) |region| {
             if (region.start >= end) break;
             const pinned = region.access.pinned;
+            if (isNarrower(access, region.access)) narrowed = true;
             region.access = access;
             region.access.pinned = pinned;
             at = region.next;
@@ -255,9 +257,9 @@ pub fn protect(start: u64, bytes: u64, access: Access) Error!void {
             };
         }
     }
-    var narrowed = false;
-    const Change = struct { entry_bits: paging.Entry, narrowed: *bool };
-    const change: Change = .{ .entry_bits = entryBits(access), .narrowed = &narrowed };
+    var touched = false;
+    const Change = struct { entry_bits: paging.Entry, touched: *bool };
+    const change: Change = .{ .entry_bits = entryBits(access), .touched = &touched };
     var from = start;
     while (from < end) {
         const to = @min(end, (from | (protect_chunk_bytes - 1)) + 1);
@@ -265,10 +267,8 @@ pub fn protect(start: u64, bytes: u64, access: Access) Error!void {
         paging.forEachFrame(from, to, change, struct {
             fn apply(context: Change, entry: *paging.Entry) void {
                 const kept = entry.* & (paging.address_mask | paging.borrowed);
-                const old_access = entry.* & access_bits ^ paging.no_execute;
                 entry.* = kept | context.entry_bits;
-                const new_access = entry.* & access_bits ^ paging.no_execute;
-                if (old_access & ~new_access != 0) context.narrowed.* = true;
+                context.touched.* = true;
             }
         }.apply);
         lock.release();
@@ -277,14 +277,22 @@ pub fn protect(start: u64, bytes: u64, access: Access) Error!void {
         scheduler.preempt();
     }
     // Wider access needs no flush: a stale translation faults, and the fault finds nothing to do.
-    if (narrowed) smp.flushEverywhere();
+    // The regions tell what was narrowed, not the entries: a fault of another task may have changed those already.
+    if (narrowed and touched) smp.flushEverywhere();
 }
 
-const access_bits = paging.present | paging.writable | paging.no_execute;
+fn isNarrower(new: Access, old: Access) bool {
+    return (old.write and !new.write) or (old.exec and !new.exec) or (isAccessible(old) and !isAccessible(new));
+}
+
+fn isAccessible(access: Access) bool {
+    return access.read or access.write or access.exec;
+}
+
 const protect_chunk_bytes: u64 = 1 << 30;
 
 fn entryBits(access: Access) paging.Entry {
-    if (!access.read and !access.write and !access.exec) return paging.retained | paging.user | paging.no_execute;
+    if (!isAccessible(access)) return paging.retained | paging.user | paging.no_execute;
     var bits: paging.Entry = paging.present | paging.user;
     if (access.write) bits |= paging.writable;
     if (!access.exec) bits |= paging.no_execute;

@@ -157,6 +157,6 @@ pub fn readContext(task: *const Task) abi.TaskFrame {
 pub fn writeContext(task: *Task, saved: *const abi.TaskFrame) abi.Failure!void {
     if (!isValid(saved)) return error.BadValue;
     install(task.frame(), task, saved);
-    task.context_replaced = true;
+    task.context_replaced = task.frame().vector == traps.Vector.syscall;
     if (task.state == .blocked and task.interruptible) _ = scheduler.wake(task, .interrupted);
 }

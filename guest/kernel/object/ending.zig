@@ -88,6 +88,11 @@ pub fn byForeignEntry(task: *Task, frame: *const traps.Frame, what: []const u8) 
     end(task, frame, .{}, status_foreign, writer.buffered());
 }
 
+/// An interrupt could not be delivered.
+pub fn byHandlerStack(task: *Task, frame: *const traps.Frame) noreturn {
+    end(task, frame, .{}, status_memory, "the fault handler's stack cannot be written");
+}
+
 fn end(task: *Task, frame: *const traps.Frame, fault: delivery.Fault, status: i32, text: []const u8) noreturn {
     var buffer: [1500]u8 = undefined;
     var writer: std.Io.Writer = .fixed(&buffer);

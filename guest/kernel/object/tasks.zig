@@ -1,7 +1,7 @@
 //! All tasks: making them, counting them, and giving their memory back once they have ended and nobody refers to them.
 const std = @import("std");
 const limits = @import("../limits.zig");
-const x86 = @import("../arch/x86.zig");
+const clock = @import("../arch/clock.zig");
 const cpu = @import("../arch/cpu.zig");
 const smp = @import("../arch/smp.zig");
 const traps = @import("../arch/traps.zig");
@@ -153,17 +153,19 @@ pub fn retire(task: *Task) void {
 /// CPUs that are giving memory of ended tasks back.
 var reapers: u32 = 0;
 
-/// Most turns that `settle` waits: others may end tasks all the time.
-const settle_turns_max = 1000;
+/// Longest that `settle` waits, as others may end tasks all the time, and between two looks.
+const settle_ns = 1_000_000_000;
+const settle_look_ns = 100_000;
 
 /// Returns when what had ended before the call is given back, so that counts are exact.
 pub fn settle() void {
-    for (0..settle_turns_max) |_| {
+    const start_ns = clock.nowNs();
+    while (clock.nowNs() - start_ns < settle_ns) {
         if (hasEnded()) reap();
         if (@atomicLoad(u32, &reapers, .acquire) == 0 and !hasEnded()) return;
-        scheduler.yield();
-        x86.interruptWindow();
-        smp.answerFlush();
+        lock.acquire();
+        _ = scheduler.block(clock.nowNs() + settle_look_ns, false);
+        lock.release();
     }
 }
 

@@ -94,6 +94,10 @@ pub fn block(deadline_ns: u64, interruptible: bool) WakeReason {
         task.interrupt_pending.store(false, .release);
         return .interrupted;
     }
+    if (deadline_ns <= clock.nowNs()) {
+        if (task.wait_queue) |queue| queue.remove(task);
+        return .timeout;
+    }
     task.state = .blocked;
     task.wake_reason = .none;
     task.interruptible = interruptible;
