@@ -63,7 +63,8 @@ final class Cli {
     private static int wrongUsage(ParameterException failure, Session session, boolean json) {
         CommandSpec spec = failure.getCommandLine().getCommandSpec();
         String what = String.valueOf(failure.getMessage()).lines().findFirst().orElse("wrong usage");
-        if (failure instanceof UnmatchedArgumentException unmatched && !spec.subcommands().isEmpty()) {
+        if (failure instanceof UnmatchedArgumentException unmatched
+                && !spec.subcommands().isEmpty()) {
             what = "'" + unmatched.getUnmatched().getFirst() + "' is not a command of " + spec.qualifiedName();
         }
         String suggestion = CommandTree.suggestion(failure)
