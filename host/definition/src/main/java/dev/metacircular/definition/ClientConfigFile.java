@@ -44,6 +44,13 @@ public final class ClientConfigFile {
     }
 
     Parsed<ClientConfig> parse(String text) {
+        return PlainClientConfig.read(text, new Paths(file, home))
+                .<Parsed<ClientConfig>>map(Parsed.Valid::new)
+                .orElseGet(() -> parseAny(text));
+    }
+
+    /** By the TOML parser. */
+    Parsed<ClientConfig> parseAny(String text) {
         Faults faults = new Faults(file);
         return Source.read(text, Limits.FILE_BYTES, this::config, faults);
     }
