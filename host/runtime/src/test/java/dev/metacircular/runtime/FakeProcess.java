@@ -4,6 +4,7 @@ import dev.metacircular.runtime.LogSink.Stream;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.CountDownLatch;
 
@@ -17,7 +18,7 @@ public final class FakeProcess {
     private final InstanceSpec spec;
     private final List<Line> log;
     private final CountDownLatch terminated = new CountDownLatch(1);
-    private volatile OptionalInt answer = OptionalInt.empty();
+    private volatile Optional<Answers> answers = Optional.empty();
 
     FakeProcess(InstanceSpec spec, List<Line> log) {
         this.spec = spec;
@@ -36,9 +37,22 @@ public final class FakeProcess {
         write(Stream.ERR, line);
     }
 
+    /** How its ports answer: HTTP with this status at the path, or at all where it is empty, and 404 else. */
+    private record Answers(Optional<String> path, OptionalInt httpStatus) {}
+
     /** From now on every port accepts connections and answers HTTP with this status. */
     public void answer(int httpStatus) {
-        answer = OptionalInt.of(httpStatus);
+        answers = Optional.of(new Answers(Optional.empty(), OptionalInt.of(httpStatus)));
+    }
+
+    /** From now on every port accepts connections and answers HTTP with this status at this path, with 404 at others. */
+    public void answerAt(String path, int httpStatus) {
+        answers = Optional.of(new Answers(Optional.of(path), OptionalInt.of(httpStatus)));
+    }
+
+    /** From now on every port accepts connections and never answers. */
+    public void acceptOnly() {
+        answers = Optional.of(new Answers(Optional.empty(), OptionalInt.empty()));
     }
 
     /** Waits until it is asked to end (SIGTERM). */
@@ -50,8 +64,22 @@ public final class FakeProcess {
         terminated.countDown();
     }
 
-    OptionalInt answer() {
-        return answer;
+    ProbeResult probeTcp() {
+        return answers.isPresent() ? new ProbeResult.Healthy() : new ProbeResult.Unhealthy("connection refused");
+    }
+
+    ProbeResult probeHttp(String path) {
+        if (answers.isEmpty()) {
+            return probeTcp();
+        }
+        Answers now = answers.get();
+        if (now.httpStatus.isEmpty()) {
+            return new ProbeResult.Unhealthy("no answer in time");
+        }
+        int status = now.path.orElse(path).equals(path) ? now.httpStatus.getAsInt() : 404;
+        return status >= 200 && status <= 399
+                ? new ProbeResult.Healthy()
+                : new ProbeResult.Unhealthy("HTTP status " + status);
     }
 
     private void write(Stream stream, String line) {

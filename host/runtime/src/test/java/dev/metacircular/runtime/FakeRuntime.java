@@ -40,6 +40,7 @@ public final class FakeRuntime implements Runtime {
     private final Map<String, Content> registry = new HashMap<>();
     private final Set<String> denied = new HashSet<>();
     private final Map<String, Content> images = new TreeMap<>();
+    private final Map<String, Content> contents = new LinkedHashMap<>();
     private final Map<InstanceId, FakeInstance> instances = new LinkedHashMap<>();
     private final Set<Network> networks = new HashSet<>();
     private final List<PortMapping> taken = new ArrayList<>();
@@ -62,8 +63,13 @@ public final class FakeRuntime implements Runtime {
     /** Puts an image onto the node itself. */
     public synchronized Image install(String reference, FakeProgram program) {
         ImageRef parsed = ImageRef.parse(reference);
-        images.put(parsed.toString(), new Content(nextId(), program));
+        have(parsed.toString(), new Content(nextId(), program));
         return image(parsed).orElseThrow();
+    }
+
+    private void have(String reference, Content content) {
+        images.put(reference, content);
+        contents.put(content.id, content);
     }
 
     /** Has the registry refuse the node's credentials for this image. */
@@ -135,10 +141,10 @@ public final class FakeRuntime implements Runtime {
 
     @Override
     public Optional<Image> image(ImageRef reference) {
-        return faults.apply(Operation.IMAGE, "look up " + reference, () -> have(reference));
+        return faults.apply(Operation.IMAGE, "look up " + reference, () -> found(reference));
     }
 
-    private synchronized Optional<Image> have(ImageRef reference) {
+    private synchronized Optional<Image> found(ImageRef reference) {
         return Optional.ofNullable(images.get(reference.toString())).map(c -> view(c.id));
     }
 
@@ -155,11 +161,7 @@ public final class FakeRuntime implements Runtime {
     public List<Image> images() {
         return faults.apply(Operation.IMAGE, "list images", () -> {
             synchronized (this) {
-                return images.values().stream()
-                        .map(Content::id)
-                        .distinct()
-                        .map(this::view)
-                        .toList();
+                return contents.keySet().stream().map(this::view).toList();
             }
         });
     }
@@ -180,7 +182,7 @@ public final class FakeRuntime implements Runtime {
         if (content == null) {
             throw new RuntimeFailure(Kind.NOT_FOUND, "cannot pull " + text + ": there is no such image");
         }
-        images.put(text, content);
+        have(text, content);
         return view(content.id);
     }
 
@@ -220,7 +222,7 @@ public final class FakeRuntime implements Runtime {
             return same.get().id;
         }
         requireFree(name);
-        if (images.values().stream().noneMatch(c -> c.id.equals(spec.imageId()))) {
+        if (!contents.containsKey(spec.imageId())) {
             throw new RuntimeFailure(Kind.NOT_FOUND, "cannot create " + name + ": there is no image " + spec.imageId());
         }
         spec.networks().stream()
@@ -268,11 +270,7 @@ public final class FakeRuntime implements Runtime {
             }
         }
         FakeProcess process = new FakeProcess(instance.spec.orElseThrow(), instance.log);
-        FakeProgram program = images.values().stream()
-                .filter(c -> c.id.equals(instance.imageId))
-                .findFirst()
-                .orElseThrow()
-                .program;
+        FakeProgram program = Objects.requireNonNull(contents.get(instance.imageId)).program;
         instance.process = process;
         instance.state = new InstanceState.Running(Instant.now());
         instance.thread = Thread.ofVirtual().name("fake-" + instance.name).start(() -> {
@@ -410,19 +408,14 @@ public final class FakeRuntime implements Runtime {
     }
 
     private static ProbeResult probe(FakeProcess process, HealthCheck check) {
-        int status = process.answer().orElse(0);
-        int exit = check instanceof HealthCheck.Command(List<String> command, Duration _)
-                ? FakeExec.run(command, Optional.empty()).exitStatus()
-                : 0;
-        if (exit != 0) {
-            return new ProbeResult.Unhealthy("exit status " + exit);
-        }
-        if (!(check instanceof HealthCheck.Command) && status == 0) {
-            return new ProbeResult.Unhealthy("connection refused");
-        }
-        return check instanceof HealthCheck.Http && (status < 200 || status > 399)
-                ? new ProbeResult.Unhealthy("HTTP status " + status)
-                : new ProbeResult.Healthy();
+        return switch (check) {
+            case HealthCheck.Tcp _ -> process.probeTcp();
+            case HealthCheck.Http http -> process.probeHttp(http.path());
+            case HealthCheck.Command(List<String> command, Duration _) -> {
+                int status = FakeExec.run(command, Optional.empty()).exitStatus();
+                yield status == 0 ? new ProbeResult.Healthy() : new ProbeResult.Unhealthy("exit status " + status);
+            }
+        };
     }
 
     @Override

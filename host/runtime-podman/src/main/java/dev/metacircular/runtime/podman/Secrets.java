@@ -31,7 +31,12 @@ final class Secrets {
 
     Secrets(Libpod libpod, Name node) {
         this.libpod = libpod;
-        this.nodePrefix = "mc-" + digest(node.value()).substring(0, 8) + "-";
+        this.nodePrefix = prefix(node);
+    }
+
+    /** What the names of all secrets of the node's begin with. */
+    static String prefix(Name node) {
+        return "mc-" + digest(node.value()).substring(0, 8) + "-";
     }
 
     /**
