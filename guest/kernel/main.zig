@@ -46,7 +46,8 @@ export fn kernel_main(entry_tsc: u64, start_info: u64) callconv(.c) noreturn {
         error.NoStartInfo => @panic("not started by PVH: no start info"),
         error.NoMemoryMap => @panic("the VMM gave no memory map"),
     };
-    const devices = command_line.virtioDevices(boot.commandLine());
+    var devices = command_line.virtioDevices(boot.commandLine());
+    if (devices.count == 0) devices = command_line.fixedTransports();
     setUpMemory(&devices);
     lapic.maskLegacyController();
     lapic.install();
@@ -61,7 +62,7 @@ fn setUpMemory(devices: *const command_line.Devices) void {
     const image = paging.kernelImage();
     // Page 0 stays free of use: a physical null is never a frame.
     usable.exclude(.{ .start = 0, .end = limits.page_bytes });
-    var mmio: [limits.virtio_devices_max + 2 + command_line.fixed_transport_pages]u64 = undefined;
+    var mmio: [limits.virtio_devices_max + 2]u64 = undefined;
     const pages = mmioPages(devices, &mmio);
     const tables_end = for (usable.slice()) |range| {
         if (range.start <= image.start and range.end > image.end) break range.end;

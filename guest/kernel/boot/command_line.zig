@@ -2,9 +2,6 @@
 const std = @import("std");
 const limits = @import("../limits.zig");
 
-/// Pages of register windows that may be tried where the command line names none.
-pub const fixed_transport_pages: usize = 1;
-
 pub const VirtioDevice = struct { address: u64, bytes: u64, irq: u32 };
 
 pub const Devices = struct {
@@ -27,6 +24,16 @@ pub fn virtioDevices(command_line: []const u8) Devices {
         devices.items[devices.count] = parseDevice(word[prefix.len..]) orelse continue;
         devices.count += 1;
     }
+    return devices;
+}
+
+/// QEMU's microvm without a word on the command line: eight transports in one page, most of them empty.
+pub fn fixedTransports() Devices {
+    var devices: Devices = .{};
+    for (0..8) |index| {
+        devices.items[index] = .{ .address = 0xfeb00000 + index * 512, .bytes = 512, .irq = @intCast(5 + index) };
+    }
+    devices.count = 8;
     return devices;
 }
 
