@@ -10,6 +10,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /** Firecracker, configured over its API (versions 1.12 and newer; recorded with 1.16). Needs KVM. */
 public final class FirecrackerDriver implements VmDriver {
@@ -23,16 +24,23 @@ public final class FirecrackerDriver implements VmDriver {
 
     private final Optional<Path> binary;
     private final Path vms;
+    private final Supplier<Confinement> confinement;
 
     /**
      * A driver.
      *
      * @param binary the Firecracker to run; empty when this machine has none, which {@link #diagnose} and {@link #start} say
      * @param vms the folder of the VMs' state directories, see {@link VmStore}
+     * @param cache a folder for what can be found out again
      */
-    public FirecrackerDriver(Optional<Path> binary, Path vms) {
+    public FirecrackerDriver(Optional<Path> binary, Path vms, Path cache) {
+        this(binary, vms, () -> Confinement.orNone(cache));
+    }
+
+    FirecrackerDriver(Optional<Path> binary, Path vms, Supplier<Confinement> confinement) {
         this.binary = binary;
         this.vms = vms;
+        this.confinement = confinement;
     }
 
     /** The program in this list of folders, which is written as in the environment variable {@code PATH}. */
@@ -74,6 +82,7 @@ public final class FirecrackerDriver implements VmDriver {
                         Finding.Status.PRESENT,
                         KVM + " may be opened (whether it works, QEMU's probe says)",
                         Optional.empty())));
+        findings.add(confinement.get().finding());
         return findings;
     }
 
@@ -82,7 +91,7 @@ public final class FirecrackerDriver implements VmDriver {
         Path firecracker = binary.orElseThrow(() -> new VmException(Fault.HOST, "there is no Firecracker: " + INSTALL));
         checkSupported(spec);
         Acceleration acceleration = new Acceleration(Accelerator.KVM, "Firecracker knows nothing else");
-        return new VmStart(NAME, firecracker, vms, spec, acceleration, "system call filter") {
+        return new VmStart(NAME, firecracker, vms, spec, acceleration, confinement.get()) {
             private Optional<Path> initrdFile = Optional.empty();
 
             @Override

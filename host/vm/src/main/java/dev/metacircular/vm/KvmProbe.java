@@ -4,10 +4,8 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
@@ -18,17 +16,13 @@ import java.util.concurrent.TimeUnit;
  * million, print one byte and end, within two seconds. The answer is kept for the boot of the host, the QEMU and the user.
  */
 final class KvmProbe {
-    /** Whether KVM is to be used, and why (not). */
-    record Answer(boolean usable, String reason) {}
-
     private static final Path DEVICE = Path.of("/dev/kvm");
-    private static final String CACHE_FILE = "kvm-probe";
     private static final int LOOPS = 10_000_000;
     private static final String EXPECTED = "K";
     private static final int MEMORY_MEBIBYTES = 16;
 
     private final Path qemu;
-    private final Path cache;
+    private final ProbeCache cache;
 
     /**
      * @param qemu the QEMU to probe with
@@ -36,72 +30,31 @@ final class KvmProbe {
      */
     KvmProbe(Path qemu, Path cache) {
         this.qemu = qemu;
-        this.cache = cache;
+        this.cache = new ProbeCache(cache, "kvm-probe");
     }
 
     /** The answer, remembered or found by a probe of at most two seconds. */
-    Answer ask() throws InterruptedException {
-        Optional<Answer> obstacle = obstacle(DEVICE);
+    ProbeCache.Answer ask() throws InterruptedException {
+        Optional<ProbeCache.Answer> obstacle = obstacle(DEVICE);
         if (obstacle.isPresent()) {
             return obstacle.get();
         }
-        String key = key();
-        Optional<Answer> remembered = remembered(key);
-        if (remembered.isPresent()) {
-            return remembered.get();
-        }
-        Answer answer = probe();
-        remember(key, answer);
-        return answer;
+        return cache.ask(qemu, this::probe);
     }
 
     /** What can be seen without a try. */
-    static Optional<Answer> obstacle(Path device) {
+    static Optional<ProbeCache.Answer> obstacle(Path device) {
         if (!Files.exists(device)) {
-            return Optional.of(new Answer(false, "there is no " + device));
+            return Optional.of(new ProbeCache.Answer(false, "there is no " + device));
         }
         if (!Files.isReadable(device) || !Files.isWritable(device)) {
-            return Optional.of(new Answer(
+            return Optional.of(new ProbeCache.Answer(
                     false, device + " may not be opened by this user (to change that: sudo usermod -aG kvm $USER)"));
         }
         return Optional.empty();
     }
 
-    private String key() {
-        try {
-            return ProcessIdentity.bootId() + " " + qemu.toRealPath() + " " + Files.size(qemu) + " "
-                    + Files.getLastModifiedTime(qemu).toMillis() + " " + System.getProperty("user.name");
-        } catch (IOException e) {
-            throw StateDirectory.cannot("look at", qemu, e);
-        }
-    }
-
-    private Optional<Answer> remembered(String key) {
-        try {
-            List<String> lines = Files.readAllLines(cache.resolve(CACHE_FILE));
-            return lines.size() == 3 && lines.get(0).equals(key)
-                    ? Optional.of(new Answer(lines.get(1).equals("usable"), lines.get(2)))
-                    : Optional.empty();
-        } catch (IOException notThere) {
-            return Optional.empty();
-        }
-    }
-
-    private void remember(String key, Answer answer) {
-        try {
-            Files.createDirectories(cache);
-            Path fresh = Files.createTempFile(cache, CACHE_FILE, ".new");
-            Files.writeString(
-                    fresh, key + "\n" + (answer.usable() ? "usable" : "unusable") + "\n" + answer.reason() + "\n");
-            Files.move(fresh, cache.resolve(CACHE_FILE), StandardCopyOption.REPLACE_EXISTING);
-        } catch (AccessDeniedException cannotRemember) {
-            // The next start probes again: slower, not wrong.
-        } catch (IOException e) {
-            throw StateDirectory.cannot("remember the KVM probe in", cache, e);
-        }
-    }
-
-    private Answer probe() throws InterruptedException {
+    private ProbeCache.Answer probe() throws InterruptedException {
         Path kernel;
         try {
             kernel = Files.createTempFile("kvm-probe", ".elf");
@@ -118,7 +71,7 @@ final class KvmProbe {
         }
     }
 
-    private Answer run(Path kernel) throws IOException, InterruptedException {
+    private ProbeCache.Answer run(Path kernel) throws IOException, InterruptedException {
         List<String> words = QemuCommand.machine(qemu, Accelerator.KVM, 1, MEMORY_MEBIBYTES);
         words.addAll(QemuCommand.console());
         words.addAll(List.of("-kernel", kernel.toString()));
@@ -130,7 +83,7 @@ final class KvmProbe {
                 .start();
         try {
             if (!process.waitFor(Limits.KVM_PROBE_DEADLINE.toMillis(), TimeUnit.MILLISECONDS)) {
-                return new Answer(
+                return new ProbeCache.Answer(
                         false,
                         "KVM is there but does not run kernel code at a processor's speed (no answer from a test guest within "
                                 + Limits.KVM_PROBE_DEADLINE.toSeconds() + " s)");
@@ -138,9 +91,9 @@ final class KvmProbe {
             long millis = (System.nanoTime() - startNanos) / 1_000_000;
             String output = new String(process.getInputStream().readNBytes(16), StandardCharsets.US_ASCII);
             if (process.exitValue() == 0 && output.equals(EXPECTED)) {
-                return new Answer(true, "KVM ran a test guest in " + millis + " ms");
+                return new ProbeCache.Answer(true, "KVM ran a test guest in " + millis + " ms");
             }
-            return new Answer(
+            return new ProbeCache.Answer(
                     false,
                     "KVM is there but failed a test guest (exit " + process.exitValue() + "): "
                             + firstLine(Files.readString(errors)));

@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** QEMU's command line: every machine flag of this project stands here. Tried with QEMU 7.2; relative names are in the state directory. */
+/** QEMU's command line: every machine flag of this project stands here. Tried with QEMU 7.2 and 10.0; relative names are in the state directory. */
 final class QemuCommand {
     /**
      * A machine with no firmware tables, no legacy timers and no option ROMs: {@code acpi=off} selects the small qboot and is what makes the

@@ -8,6 +8,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Supplier;
 
 /**
  * QEMU's {@code microvm} machine: the driver for every machine, with KVM where a probe shows that it works and software emulation
@@ -26,6 +27,7 @@ public final class QemuDriver implements VmDriver {
     private final Optional<Path> binary;
     private final Path vms;
     private final Path cache;
+    private final Supplier<Confinement> confinement;
 
     /**
      * @param binary the QEMU to run; empty when this machine has none, which {@link #diagnose} and {@link #start} say
@@ -36,6 +38,7 @@ public final class QemuDriver implements VmDriver {
         this.binary = binary;
         this.vms = vms;
         this.cache = cache;
+        this.confinement = () -> Confinement.orNone(cache);
     }
 
     /** The program in this list of folders, which is written as in the environment variable {@code PATH}. */
@@ -66,7 +69,8 @@ public final class QemuDriver implements VmDriver {
                 Finding.Status.PRESENT,
                 Programs.version(binary.get()).orElse("unknown version") + ", " + binary.get(),
                 Optional.empty()));
-        KvmProbe.Answer kvm = probe(binary.get());
+        ProbeCache.Answer kvm = probe(binary.get());
+        findings.add(confinement.get().finding());
         findings.add(new Finding(
                 "KVM",
                 kvm.usable() ? Finding.Status.PRESENT : Finding.Status.LACKING,
@@ -85,11 +89,11 @@ public final class QemuDriver implements VmDriver {
         if (wanted.isPresent()) {
             return new Acceleration(wanted.get(), "asked for");
         }
-        KvmProbe.Answer kvm = probe(requireBinary());
+        ProbeCache.Answer kvm = probe(requireBinary());
         return new Acceleration(kvm.usable() ? Accelerator.KVM : Accelerator.EMULATION, kvm.reason());
     }
 
-    private KvmProbe.Answer probe(Path qemu) {
+    private ProbeCache.Answer probe(Path qemu) {
         try {
             return new KvmProbe(qemu, cache).ask();
         } catch (InterruptedException e) {
@@ -107,7 +111,7 @@ public final class QemuDriver implements VmDriver {
         Path qemu = requireBinary();
         spec.debugger().ifPresent(QemuCommand::unresolvedIsRefused);
         Acceleration acceleration = accelerationFor(spec.accelerator());
-        return new VmStart(NAME, qemu, vms, spec, acceleration, "system call filter") {
+        return new VmStart(NAME, qemu, vms, spec, acceleration, confinement.get()) {
             @Override
             List<String> command(Optional<Path> initrd) {
                 return QemuCommand.of(qemu, spec, acceleration.accelerator(), initrd);

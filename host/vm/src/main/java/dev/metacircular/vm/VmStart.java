@@ -4,6 +4,7 @@ import dev.metacircular.vm.VmException.Fault;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -13,10 +14,10 @@ abstract class VmStart {
     private final Path vmm;
     private final VmSpec spec;
     private final Acceleration acceleration;
-    private final String confinement;
+    private final Confinement confinement;
     private final StateDirectory directory;
 
-    VmStart(String driver, Path vmm, Path vms, VmSpec spec, Acceleration acceleration, String confinement) {
+    VmStart(String driver, Path vmm, Path vms, VmSpec spec, Acceleration acceleration, Confinement confinement) {
         this.driver = driver;
         this.vmm = vmm;
         this.spec = spec;
@@ -44,7 +45,8 @@ abstract class VmStart {
             Optional<Path> initrd = prepare();
             VmRecord record = record();
             directory.writeRecord(record.toJson());
-            Process supervisor = Supervisor.launch(directory, record.info().consoleSegmentBytes(), command(initrd));
+            Process supervisor = Supervisor.launch(
+                    directory, record.info().consoleSegmentBytes(), confinement.wrap(needs(initrd), command(initrd)));
             vm = Optional.of(new SupervisedVm(directory, record, control, Optional.of(supervisor)));
             Supervisor.awaitLaunch(directory, supervisor);
             awaitUp(vm.get());
@@ -86,6 +88,23 @@ abstract class VmStart {
         });
     }
 
+    private Confinement.Needs needs(Optional<Path> initrd) {
+        List<Path> readOnly = new ArrayList<>(List.of(spec.kernel()));
+        initrd.filter(file -> !file.startsWith(directory.path())).ifPresent(readOnly::add);
+        spec.disks().stream().filter(Disk::readOnly).map(Disk::file).forEach(readOnly::add);
+        return new Confinement.Needs(
+                directory.path(),
+                vmm,
+                readOnly,
+                spec.disks().stream()
+                        .filter(disk -> !disk.readOnly())
+                        .map(Disk::file)
+                        .toList(),
+                acceleration.accelerator() == Accelerator.KVM,
+                spec.networks().stream().anyMatch(Network.Tap.class::isInstance),
+                !spec.networks().isEmpty() || spec.debugger().isPresent());
+    }
+
     private VmRecord record() {
         VmInfo info = new VmInfo(
                 spec.id(),
@@ -98,7 +117,7 @@ abstract class VmStart {
                 spec.channelSlots(),
                 spec.consoleBytes() / 2,
                 spec.networks().stream().map(VmStart::describe).toList(),
-                confinement,
+                confinement.description(),
                 Instant.now(),
                 directory.path());
         return new VmRecord(info, ProcessIdentity.bootId());

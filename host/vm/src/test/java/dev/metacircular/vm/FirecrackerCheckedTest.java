@@ -17,6 +17,9 @@ import org.junit.jupiter.api.Test;
 
 /** The Firecracker driver against an API that answers and refuses as the real one was recorded to. */
 class FirecrackerCheckedTest extends VmDriverConformance {
+    /** The stand-in is a Java program: it needs half of the host. */
+    private static final Confinement NOT_CONFINED = Confinement.none("a stand-in");
+
     @BeforeAll
     static void qemuIsInstalled() {
         QemuForTests.require(FirecrackerCheckedTest.class);
@@ -24,7 +27,7 @@ class FirecrackerCheckedTest extends VmDriverConformance {
 
     @Override
     protected VmDriver driver(Path vms) {
-        return new FirecrackerDriver(Optional.of(standIn()), vms);
+        return new FirecrackerDriver(Optional.of(standIn()), vms, () -> NOT_CONFINED);
     }
 
     private Path standIn() {
@@ -81,7 +84,7 @@ class FirecrackerCheckedTest extends VmDriverConformance {
     void aProgramThatIsNoFirecrackerIsExplained() throws IOException {
         Path other = Files.writeString(folder.resolve("other"), "#!/bin/sh\necho 'unexpected argument' >&2\nexit 2\n");
         Files.setPosixFilePermissions(other, PosixFilePermissions.fromString("rwx------"));
-        VmDriver driver = new FirecrackerDriver(Optional.of(other), vms());
+        VmDriver driver = new FirecrackerDriver(Optional.of(other), vms(), () -> NOT_CONFINED);
 
         assertThatThrownBy(() -> driver.start(spec(TestGuest.HELLO).build()))
                 .isInstanceOf(VmException.class)
@@ -91,7 +94,7 @@ class FirecrackerCheckedTest extends VmDriverConformance {
 
     @Test
     void withoutFirecrackerTheErrorSaysWhatToDo() {
-        VmDriver driver = new FirecrackerDriver(Optional.empty(), vms());
+        VmDriver driver = new FirecrackerDriver(Optional.empty(), vms(), () -> NOT_CONFINED);
 
         assertThatThrownBy(() -> driver.start(spec(TestGuest.HELLO).build()))
                 .isInstanceOfSatisfying(

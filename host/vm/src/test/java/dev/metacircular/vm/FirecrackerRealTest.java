@@ -23,6 +23,6 @@ class FirecrackerRealTest extends VmDriverConformance {
     @Override
     protected VmDriver driver(Path vms) {
         return new FirecrackerDriver(
-                Optional.ofNullable(System.getenv("FIRECRACKER")).map(Path::of), vms);
+                Optional.ofNullable(System.getenv("FIRECRACKER")).map(Path::of), vms, folder.resolve("cache"));
     }
 }

@@ -32,7 +32,7 @@ class KvmProbeTest {
         return Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwx------"));
     }
 
-    private KvmProbe.Answer ask(Path qemu) throws InterruptedException {
+    private ProbeCache.Answer ask(Path qemu) throws InterruptedException {
         return new KvmProbe(qemu, folder.resolve("cache")).ask();
     }
 
@@ -42,7 +42,7 @@ class KvmProbeTest {
 
     @Test
     void aGuestThatAnswersAndEndsProvesKvm() throws Exception {
-        KvmProbe.Answer answer = ask(program("printf K"));
+        ProbeCache.Answer answer = ask(program("printf K"));
 
         assertThat(answer.usable()).isTrue();
         assertThat(answer.reason()).contains("ran a test guest");
@@ -51,7 +51,7 @@ class KvmProbeTest {
     @Test
     void anAnswerIsKeptForTheSameBootAndTheSameQemu() throws Exception {
         Path qemu = program("printf K");
-        KvmProbe.Answer first = ask(qemu);
+        ProbeCache.Answer first = ask(qemu);
         assertThat(ask(qemu)).isEqualTo(first);
         assertThat(runs()).hasSize(1);
 
@@ -73,7 +73,7 @@ class KvmProbeTest {
 
     @Test
     void aVmmThatFailsIsQuoted() throws Exception {
-        KvmProbe.Answer answer = ask(program("echo 'failed to set MSR 0x10a' >&2; exit 134"));
+        ProbeCache.Answer answer = ask(program("echo 'failed to set MSR 0x10a' >&2; exit 134"));
 
         assertThat(answer.usable()).isFalse();
         assertThat(answer.reason()).contains("134").contains("failed to set MSR 0x10a");
@@ -87,7 +87,7 @@ class KvmProbeTest {
     @Test
     void aKvmThatIsTooSlowIsNotUsed() throws Exception {
         long startNanos = System.nanoTime();
-        KvmProbe.Answer answer = ask(program("exec sleep 60"));
+        ProbeCache.Answer answer = ask(program("exec sleep 60"));
 
         assertThat(answer.usable()).isFalse();
         assertThat(answer.reason()).contains("within 2 s");

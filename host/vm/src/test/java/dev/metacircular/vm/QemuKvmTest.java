@@ -8,7 +8,7 @@ class QemuKvmTest extends VmDriverConformance {
     @BeforeAll
     static void kvmWorks(@TempDir Path cache) throws InterruptedException {
         QemuForTests.require(QemuKvmTest.class);
-        KvmProbe.Answer answer = new KvmProbe(QemuForTests.find().orElseThrow(), cache).ask();
+        ProbeCache.Answer answer = new KvmProbe(QemuForTests.find().orElseThrow(), cache).ask();
         Requirement.of(answer.usable(), QemuKvmTest.class, answer.reason());
     }
 

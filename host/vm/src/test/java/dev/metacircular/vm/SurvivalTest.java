@@ -69,7 +69,7 @@ class SurvivalTest {
                 vm.kill();
             }
         }
-        assertThat(VmDriverConformance.processesOf(folder.resolve("vms"))).isEmpty();
+        VmDriverConformance.assertNoProcessOf(folder.resolve("vms"));
     }
 
     @Test

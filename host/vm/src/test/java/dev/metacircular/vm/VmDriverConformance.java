@@ -57,7 +57,15 @@ public abstract class VmDriverConformance {
                 vm.kill();
             }
         }
-        assertThat(processesOf(vms())).isEmpty();
+        assertNoProcessOf(vms());
+    }
+
+    /** What served a VM may need a moment to end after it. */
+    protected static void assertNoProcessOf(Path folder) throws InterruptedException {
+        for (int i = 0; i < 100 && !processesOf(folder).isEmpty(); i++) {
+            Thread.sleep(Duration.ofMillis(50));
+        }
+        assertThat(processesOf(folder)).isEmpty();
     }
 
     /** Processes whose command line or working directory names this folder. */
