@@ -97,6 +97,13 @@ pub fn allocateUser() ?Frame {
     return allocate();
 }
 
+/// For the program's own code and constants, which have to be paged in when everything else is out of memory: takes half
+/// of the reserve.
+pub fn allocateProgram() ?Frame {
+    if (free <= reserve / 2) return null;
+    return allocate();
+}
+
 pub fn zero(frame: Frame) void {
     const words: *[512]u64 = @ptrCast(layout.page(frame));
     asm volatile ("rep stosq"

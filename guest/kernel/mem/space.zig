@@ -399,7 +399,8 @@ const accessed_bits: paging.Entry = 1 << 5 | 1 << 6;
 /// Null: look again.
 fn readPage(region: *const Region, file: *File, page: u64) ?Resolution {
     const offset = region.offset + (page - region.start);
-    const frame = frames.allocateUser() orelse {
+    const program = !region.access.write;
+    const frame = (if (program) frames.allocateProgram() else frames.allocateUser()) orelse {
         lock.release();
         return .out_of_memory;
     };
@@ -426,7 +427,7 @@ fn readPage(region: *const Region, file: *File, page: u64) ?Resolution {
         frames.release(frame);
         return if (same) .ok else null;
     }
-    const entry = paging.findOrMake(page, true) catch {
+    const entry = paging.findOrMake(page, !program) catch {
         frames.release(frame);
         return .out_of_memory;
     };
