@@ -6,6 +6,7 @@ const Workload = struct { name: []const u8, language: Sdk.Language, source: []co
 
 const list = [_]Workload{
     .{ .name = "hello", .language = .c, .source = "tests/hello.c" },
+    .{ .name = "conformance", .language = .zig, .source = "tests/conformance.zig" },
     .{ .name = "hello-zig", .language = .zig, .source = "tests/hello_zig.zig" },
 };
 
@@ -16,10 +17,16 @@ pub fn add(b: *std.Build, sdk: Sdk) void {
         const install = b.addInstallArtifact(program, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
         step.dependOn(&install.step);
     }
-    const pack_module = b.createModule(.{ .root_source_file = b.path("tests/pack.zig"), .target = b.graph.host, .optimize = .Debug });
-    pack_module.addAnonymousImport("erofs", .{ .root_source_file = b.path("kernel/fs/erofs.zig") });
-    const pack = b.addExecutable(.{ .name = "pack", .root_module = pack_module });
-    const install_pack = b.addInstallArtifact(pack, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
-    step.dependOn(&install_pack.step);
+    addTool(b, step, "pack", "tests/pack.zig", "erofs", "kernel/fs/erofs.zig");
+    addTool(b, step, "channel", "tests/channel_file.zig", "channel", "kernel/dev/channel.zig");
     b.getInstallStep().dependOn(step);
+}
+
+/// A program for the host that uses one of the kernel's pure modules.
+fn addTool(b: *std.Build, step: *std.Build.Step, name: []const u8, root: []const u8, import: []const u8, import_root: []const u8) void {
+    const module = b.createModule(.{ .root_source_file = b.path(root), .target = b.graph.host, .optimize = .Debug });
+    module.addAnonymousImport(import, .{ .root_source_file = b.path(import_root) });
+    const tool = b.addExecutable(.{ .name = name, .root_module = module });
+    const install = b.addInstallArtifact(tool, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
+    step.dependOn(&install.step);
 }

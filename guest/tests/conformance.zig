@@ -1,0 +1,63 @@
+//! The ABI conformance suite: runs inside the guest, calls every function through the gate, and brings about its success and every error
+//! that the ABI file declares for it. Prints what failed and at last "N passed, N failed"; the VM's status is 0 or 1.
+//!
+//! Arguments say what the runner has provided: wall (a wall time in the configuration), block (a writable scratch disk as block device 0),
+//! input (it answers "READY n" lines on the console), corrupt (files whose structures were damaged).
+const std = @import("std");
+const uk = @import("ukernel");
+const t = @import("harness.zig");
+const abi = uk.abi;
+
+pub const Provided = struct { wall: bool = false, block: bool = false, input: bool = false, corrupt: bool = false };
+pub var provided: Provided = .{};
+
+pub fn main() u8 {
+    for (uk.arguments()[1..]) |argument| {
+        inline for (@typeInfo(Provided).@"struct".fields) |field| {
+            if (std.mem.eql(u8, std.mem.span(argument), field.name)) @field(provided, field.name) = true;
+        }
+    }
+    @import("conformance_start.zig").run();
+    @import("conformance_cap.zig").run();
+    const before = stats();
+    @import("conformance_sweep.zig").run();
+    @import("conformance_task.zig").run();
+    @import("conformance_handlers.zig").run();
+    @import("conformance_mem.zig").run();
+    @import("conformance_io.zig").run();
+    // Ended tasks are freed by the next who looks.
+    t.sleep(5_000_000);
+    const after = stats();
+    t.expectEqual(@src(), before.handles_used, after.handles_used, "handles as before");
+    t.expectEqual(@src(), before.tasks_used, after.tasks_used, "tasks as before");
+    t.expectEqual(@src(), before.regions_used, after.regions_used, "regions as before");
+    @import("conformance_limits.zig").run();
+    checkCoverage();
+    return t.finish();
+}
+
+pub fn stats() abi.AbiStats {
+    var result: abi.AbiStats = .{};
+    uk.calls.check(uk.calls.abi_stats(&result)) catch @panic("abi_stats");
+    return result;
+}
+
+fn checkCoverage() void {
+    var excluded: [16]t.Excluded = undefined;
+    var count: usize = 0;
+    const Add = struct {
+        fn add(list: []t.Excluded, used: *usize, item: t.Excluded) void {
+            list[used.*] = item;
+            used.* += 1;
+        }
+    };
+    Add.add(&excluded, &count, .{ .detail = .device_error, .why = "the VMM's devices do not fail on demand; the host's unit tests simulate it" });
+    if (provided.wall) {
+        Add.add(&excluded, &count, .{ .detail = .no_wall_clock, .why = "this run has a wall time" });
+    } else Add.add(&excluded, &count, .{ .detail = .none, .id = .time_wall, .why = "this run has no wall time" });
+    if (!provided.corrupt) Add.add(&excluded, &count, .{ .detail = .corrupt_image, .why = "this run's image is sound" });
+    if (uk.startup().cpu_count == 1) {
+        Add.add(&excluded, &count, .{ .detail = .task_running, .why = "on one processor no other task runs" });
+    }
+    t.checkCoverage(excluded[0..count]);
+}

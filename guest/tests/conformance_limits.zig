@@ -1,0 +1,131 @@
+//! What happens when something runs out: handles, tasks, address space, regions, memory. Last, because what was full may stay
+//! in the kernel's own stocks afterwards.
+const std = @import("std");
+const uk = @import("ukernel");
+const t = @import("harness.zig");
+const conformance = @import("conformance.zig");
+const abi = uk.abi;
+
+const page = abi.page_bytes;
+const rw: abi.MemFlags = .{ .read = true, .write = true };
+
+pub fn run() void {
+    addressSpace();
+    regions();
+    handles();
+    tasks();
+    memory();
+}
+
+fn addressSpace() void {
+    var arenas: [200]abi.Handle = undefined;
+    var count: usize = 0;
+    while (count < arenas.len and t.call(.mem_arena_create, .{ abi.arena_bytes_max, &arenas[count] }) == 0) count += 1;
+    var arena: abi.Handle = .none;
+    t.fails(@src(), .mem_arena_create, .out_of_address_space, .{ abi.arena_bytes_max, &arena });
+    t.expect(@src(), count > 64, "more than half of the address space");
+    for (arenas[0..count]) |handle| t.ok(@src(), .mem_arena_drop, .{handle});
+}
+
+/// Alternating access makes a region of every page, until there are no more regions.
+fn regions() void {
+    const before = conformance.stats();
+    const pages = before.regions_max + 64;
+    var base: u64 = 0;
+    t.ok(@src(), .mem_alloc, .{ (pages + 8) * page, rw, &base });
+    const read_only: abi.MemFlags = .{ .read = true };
+    var at: u64 = 1;
+    while (at < pages and t.call(.mem_protect, .{ base + at * page, page, read_only }) == 0) at += 2;
+    t.expect(@src(), at < pages and at > 1000, "some, and not endlessly many");
+    t.fails(@src(), .mem_protect, .out_of_memory, .{ base + (pages + 4) * page, page, read_only });
+    // Use up the last one, if a split needs two.
+    var address: u64 = 0;
+    var extra: [4]u64 = @splat(0);
+    for (&extra) |*place| if (t.call(.mem_map, .{ 0x3000_0000_0000 + @intFromPtr(place) % 4096 * 0x1000_0000, page, read_only, 0, 0, place }) != 0) break;
+    t.fails(@src(), .mem_map, .out_of_memory, .{ 0x4000_0000_0000, page, read_only, 0, 0, &address });
+    t.fails(@src(), .mem_alloc, .out_of_memory, .{ page, abi.MemFlags{ .read = true, .exec = true }, &address });
+    var arena: abi.Handle = .none;
+    t.fails(@src(), .mem_arena_create, .out_of_memory, .{ 4096, &arena });
+    t.fails(@src(), .mem_free, .out_of_memory, .{ base + (pages + 4) * page, page });
+    for (extra) |place| if (place != 0) t.ok(@src(), .mem_free, .{ place, page });
+    t.ok(@src(), .mem_free, .{ base, (pages + 8) * page });
+    t.expectEqual(@src(), before.regions_used, conformance.stats().regions_used, "regions as before");
+}
+
+fn handles() void {
+    const before = conformance.stats();
+    const list = uk.reserve(@intCast((before.handles_max * 8 + page - 1) / page * page)) catch @panic("no memory");
+    const opened: [*]abi.Handle = @ptrCast(list.ptr);
+    var count: usize = 0;
+    while (count < before.handles_max and t.call(.io_open, .{ abi.IoSource.image, 0, "/", 1, 0, &opened[count] }) == 0) count += 1;
+    t.expect(@src(), count > 1000, "many handles");
+    var handle: abi.Handle = .none;
+    t.fails(@src(), .io_open, .out_of_handles, .{ abi.IoSource.image, 0, "/", 1, 0, &handle });
+    t.fails(@src(), .cap_acquire, .out_of_handles, .{ abi.CapKind.log, 1, &handle });
+    t.fails(@src(), .vm_stop_event, .out_of_handles, .{&handle});
+    t.fails(@src(), .mem_arena_create, .out_of_handles, .{ page, &handle });
+    var stack: [256]u8 align(16) = undefined;
+    const options: abi.TaskOptions = .{ .entry = @intFromPtr(&sleeper), .stack = @intFromPtr(&stack) + stack.len };
+    t.fails(@src(), .task_spawn, .out_of_handles, .{ &options, &handle });
+    for (opened[0..count]) |item| {
+        if (t.call(.io_close, .{item}) != 0) t.expect(@src(), false, "close");
+    }
+    uk.release(list);
+    t.expectEqual(@src(), before.handles_used, conformance.stats().handles_used, "handles as before");
+}
+
+var leave: u32 = 0;
+
+/// Waits until the word is set.
+fn sleeper(word: u64) callconv(.c) noreturn {
+    while (@atomicLoad(u32, @as(*u32, @ptrFromInt(word)), .acquire) == 0) _ = uk.calls.task_wait(@ptrFromInt(word), 0, abi.deadline_never);
+    _ = uk.calls.task_exit(0, 0);
+    @trap();
+}
+
+fn tasks() void {
+    const before = conformance.stats();
+    const stack_bytes = 4096;
+    const stacks = uk.reserve(@intCast((before.tasks_max + 1) * stack_bytes)) catch @panic("no memory");
+    var options: abi.TaskOptions = .{ .entry = @intFromPtr(&sleeper), .argument = @intFromPtr(&leave), .flags = .{ .detached = true }, .priority = 8 };
+    var handle: abi.Handle = .none;
+    var count: u64 = 0;
+    while (count <= before.tasks_max) : (count += 1) {
+        options.stack = @intFromPtr(stacks.ptr) + (count + 1) * stack_bytes;
+        if (t.call(.task_spawn, .{ &options, &handle }) != 0) break;
+    }
+    t.expect(@src(), count > 100, "many tasks");
+    t.expectEqual(@src(), before.tasks_max, count + before.tasks_used, "all of them");
+    t.fails(@src(), .task_spawn, .out_of_tasks, .{ &options, &handle });
+    @atomicStore(u32, &leave, 1, .release);
+    var woken: u32 = 0;
+    t.ok(@src(), .task_wake, .{ &leave, std.math.maxInt(u32), &woken });
+    var tries: u32 = 0;
+    while (conformance.stats().tasks_used > before.tasks_used and tries < 5000) : (tries += 1) t.sleep(1_000_000);
+    t.expectEqual(@src(), before.tasks_used, conformance.stats().tasks_used, "tasks as before");
+    uk.release(stacks);
+}
+
+/// Touches memory until there is none, in a task of its own whose fault handler ends it; then what needs memory says so.
+fn memory() void {
+    const handlers = @import("handlers.zig");
+    const bytes: usize = @intCast(uk.startup().memory_bytes);
+    const stack = uk.reserve(handlers.stack_bytes) catch @panic("no stack");
+    handlers.install(true, false, stack) catch t.expect(@src(), false, "handlers");
+    // The pages that the tests below need are there before.
+    var thread_stack: [1024]u8 align(16) = @splat(0);
+    const options: abi.TaskOptions = .{ .entry = @intFromPtr(&sleeper), .argument = @intFromPtr(&leave), .stack = @intFromPtr(&thread_stack) + thread_stack.len, .priority = 8 };
+    var handle: abi.Handle = .none;
+    const before = conformance.stats();
+    const all = uk.reserve(bytes) catch @panic("no address space");
+    var touched: usize = 0;
+    while (touched < bytes and handlers.canWrite(@intFromPtr(all.ptr) + touched)) touched += page;
+    t.expect(@src(), touched < bytes and touched > bytes / 4, "memory ran out");
+    t.expectEqual(@src(), @intFromEnum(abi.Detail.out_of_memory), handlers.last.fault_detail, "the fault says so");
+    t.fails(@src(), .task_spawn, .out_of_memory, .{ &options, &handle });
+    t.ok(@src(), .mem_free, .{ all.ptr, bytes });
+    const after = conformance.stats();
+    t.expect(@src(), after.pages_free + 64 > before.pages_free, "memory is back");
+    t.ok(@src(), .task_set_fault_handler, .{ 0, 0, 0, 0 });
+    uk.release(stack);
+}
