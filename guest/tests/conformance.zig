@@ -17,6 +17,8 @@ pub fn main() u8 {
             if (std.mem.eql(u8, std.mem.span(argument), field.name)) @field(provided, field.name) = true;
         }
     }
+    // Opens the console, too, before handles are counted.
+    t.say("conformance on {d} processors\n", .{uk.startup().cpu_count});
     @import("conformance_start.zig").run();
     @import("conformance_cap.zig").run();
     const before = stats();
@@ -54,7 +56,12 @@ fn checkCoverage() void {
     Add.add(&excluded, &count, .{ .detail = .device_error, .why = "the VMM's devices do not fail on demand; the host's unit tests simulate it" });
     if (provided.wall) {
         Add.add(&excluded, &count, .{ .detail = .no_wall_clock, .why = "this run has a wall time" });
-    } else Add.add(&excluded, &count, .{ .detail = .none, .id = .time_wall, .why = "this run has no wall time" });
+    } else for ([_]abi.Detail{ .none, .bad_pointer }) |detail| {
+        Add.add(&excluded, &count, .{ .detail = detail, .id = .time_wall, .why = "this run has no wall time" });
+    }
+    if (!provided.block) for ([_]t.Id{ .io_read, .io_write }) |id| {
+        Add.add(&excluded, &count, .{ .detail = .misaligned, .id = id, .why = "this run has no block device" });
+    };
     if (!provided.corrupt) Add.add(&excluded, &count, .{ .detail = .corrupt_image, .why = "this run's image is sound" });
     if (uk.startup().cpu_count == 1) {
         Add.add(&excluded, &count, .{ .detail = .task_running, .why = "on one processor no other task runs" });

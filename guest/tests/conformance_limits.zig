@@ -112,7 +112,9 @@ fn memory() void {
     const bytes: usize = @intCast(uk.startup().memory_bytes);
     const stack = uk.reserve(handlers.stack_bytes) catch @panic("no stack");
     handlers.install(true, false, stack) catch t.expect(@src(), false, "handlers");
-    // The pages that the tests below need are there before.
+    // The pages that the tests below need are there before: a handler whose stack cannot be written ends the VM.
+    @memset(stack, 0);
+    touchProgram();
     var thread_stack: [1024]u8 align(16) = @splat(0);
     const options: abi.TaskOptions = .{ .entry = @intFromPtr(&sleeper), .argument = @intFromPtr(&leave), .stack = @intFromPtr(&thread_stack) + thread_stack.len, .priority = 8 };
     var handle: abi.Handle = .none;
@@ -128,4 +130,17 @@ fn memory() void {
     t.expect(@src(), after.pages_free + 64 > before.pages_free, "memory is back");
     t.ok(@src(), .task_set_fault_handler, .{ 0, 0, 0, 0 });
     uk.release(stack);
+}
+
+/// Reads a byte of each page of the program, so that none has to be loaded when memory has run out.
+fn touchProgram() void {
+    var region: abi.MemRegion = .{};
+    var at: u64 = 0;
+    while (t.call(.mem_query, .{ at, &region }) == 0) : (at = region.address + region.bytes) {
+        if (region.kind != 1) continue;
+        var page_address = region.address;
+        while (page_address < region.address + region.bytes) : (page_address += page) {
+            std.mem.doNotOptimizeAway(@as(*const volatile u8, @ptrFromInt(page_address)).*);
+        }
+    }
 }

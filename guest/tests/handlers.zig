@@ -62,7 +62,7 @@ fn guarded(comptime access: Access, address: u64) bool {
             \\ xorl %%eax, %%eax
             \\ movb (%[address]), %%cl
             \\1:
-            : [ret] "={rax}" (-> u64),
+            : [ret] "=&{rax}" (-> u64),
             : [address] "r" (address),
               [recover] "r" (&recover_at),
             : .{ .rcx = true, .memory = true }),
@@ -72,7 +72,7 @@ fn guarded(comptime access: Access, address: u64) bool {
             \\ xorl %%eax, %%eax
             \\ movb $0x5a, (%[address])
             \\1:
-            : [ret] "={rax}" (-> u64),
+            : [ret] "=&{rax}" (-> u64),
             : [address] "r" (address),
               [recover] "r" (&recover_at),
             : .{ .rcx = true, .memory = true }),
@@ -86,7 +86,7 @@ fn guarded(comptime access: Access, address: u64) bool {
             \\ callq *%[address]
             \\1: movq %%rbx, %%rsp
             \\ addq $136, %%rsp
-            : [ret] "={rax}" (-> u64),
+            : [ret] "=&{rax}" (-> u64),
             : [address] "r" (address),
               [recover] "r" (&recover_at),
             : .{ .rbx = true, .rcx = true, .rdx = true, .rsi = true, .rdi = true, .r8 = true, .r9 = true, .r10 = true, .r11 = true, .memory = true }),

@@ -27,7 +27,9 @@ fn start(block: *const abi.Startup) callconv(.c) noreturn {
     gate.connect(block.gate);
     environ = @ptrFromInt(block.envp);
     const status = main(@intCast(block.argc), @ptrFromInt(block.argv), environ);
-    exit(status);
+    // The end of the first task is the end of the VM, which then has returned rather than exited.
+    _ = uk.calls.task_exit(status, 0);
+    @trap();
 }
 
 /// Ends the VM, whichever task calls it.
