@@ -55,7 +55,7 @@ record Machines(Path state, Path cache, String searchPath) {
 
     /** The drivers of this version in the order of preference. */
     List<VmDriver> drivers() {
-        return List.of(new FirecrackerDriver(FirecrackerDriver.findIn(searchPath), state), qemu());
+        return List.of(new FirecrackerDriver(FirecrackerDriver.findIn(searchPath), state, cache), qemu());
     }
 
     private QemuDriver qemu() {
