@@ -118,7 +118,7 @@ final class DeployService {
                     prepared.service().active(),
                     rows,
                     DeployRows.before(prepared));
-            ledger.beginDeploy(pending, prepared.plan().baseGeneration());
+            begin(pending, prepared.plan().baseGeneration());
             journal = Optional.of(pending);
             executor.run(first, commit, generation);
             commit(prepared, commit, listener);
@@ -131,6 +131,16 @@ final class DeployService {
             return new Outcome(generation, parts(prepared, rows), Optional.empty());
         } catch (PlanExecutor.OperationFailed e) {
             return undo(prepared, journal, e, listener);
+        }
+    }
+
+    /** A registry that fails may have written the entry all the same: the recovery finds out. */
+    private void begin(PendingDeploy pending, long baseGeneration) {
+        try {
+            ledger.beginDeploy(pending, baseGeneration);
+        } catch (RegistryException e) {
+            locks.block(pending.service(), String.valueOf(e.getMessage()));
+            throw e;
         }
     }
 

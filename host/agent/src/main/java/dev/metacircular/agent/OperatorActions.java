@@ -51,7 +51,7 @@ final class OperatorActions {
 
     /**
      * Records desired states and acts on them at once, component by component in their order. What could not be done is in its part; the
-     * supervisor goes on with it.
+     * supervisor goes on with it. Components that the call is not about are left to the supervisor.
      */
     Outcome setDesired(
             String by, Name name, long baseGeneration, Optional<Boolean> active, Map<Name, Desired> desired) {
@@ -66,7 +66,15 @@ final class OperatorActions {
             List<Outcome.Part> parts = new ArrayList<>();
             List<Instance> now = list(after);
             for (KnownService.Member m : after.components()) {
-                parts.add(act(after, m, Instances.chosen(now, m.id(), generation)));
+                boolean meant = active.isPresent()
+                        || desired.containsKey(m.id().component())
+                        || before.find(m.id().component())
+                                .filter(b -> b.desired() == m.desired())
+                                .isEmpty();
+                parts.add(
+                        meant
+                                ? act(after, m, Instances.chosen(now, m.id(), generation))
+                                : Outcome.Part.of(m.id().component(), "unchanged"));
             }
             return new Outcome(generation, parts, Optional.empty());
         }

@@ -61,20 +61,17 @@ final class Recovery {
      */
     boolean recoverAll() {
         boolean all = true;
-        for (PendingDeploy pending : ledger.pendingDeploys()) {
-            if (locks.blockedBecause(pending.service()).isEmpty()) {
-                continue;
-            }
-            Optional<ServiceLocks.Held> held = locks.tryAcquireForRecovery(pending.service(), "the agent's recovery");
+        for (Name service : locks.blockedServices()) {
+            Optional<ServiceLocks.Held> held = locks.tryAcquireForRecovery(service, "the agent's recovery");
             if (held.isEmpty()) {
                 all = false;
                 continue;
             }
             try (ServiceLocks.Held _ = held.get()) {
-                recover(pending.service());
+                recover(service);
             } catch (RuntimeFailure | RegistryException e) {
-                LOG.log(Level.WARNING, "cannot recover " + pending.service() + " yet: " + e.getMessage());
-                locks.block(pending.service(), String.valueOf(e.getMessage()));
+                LOG.log(Level.WARNING, "cannot recover " + service + " yet: " + e.getMessage());
+                locks.block(service, String.valueOf(e.getMessage()));
                 all = false;
             }
         }

@@ -10,6 +10,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * One holder a service at a time. An operator's call is refused while another's holds it, and told whose; it waits for the agent's own
@@ -109,6 +110,11 @@ final class ServiceLocks {
     synchronized void unblock(Name service) {
         blocked.remove(service);
         notifyAll();
+    }
+
+    /** The services that await recovery. */
+    synchronized Set<Name> blockedServices() {
+        return Set.copyOf(blocked.keySet());
     }
 
     /** Why the service awaits recovery, empty if it does not. */

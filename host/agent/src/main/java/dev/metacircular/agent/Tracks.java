@@ -12,8 +12,6 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /** What the supervisor remembers of each component while the agent runs: its failures in a row. */
 final class Tracks {
-    private static final Duration OLD_END = Duration.ofMinutes(1);
-
     private final Map<ComponentId, Track> byComponent = new ConcurrentHashMap<>();
 
     /**
@@ -77,8 +75,7 @@ final class Tracks {
                 }
                 Duration ran = Duration.between(startedAt, endedAt);
                 int before = ran.compareTo(Healing.STABLE) >= 0 ? 0 : track.failures();
-                boolean recent = !endedAt.isAfter(now) && endedAt.plus(OLD_END).isAfter(now);
-                put(id, new Track(end, before + 1, recent ? endedAt : now, Optional.empty(), false));
+                put(id, new Track(end, before + 1, now, Optional.empty(), false));
                 yield Optional.of(ran.isNegative() ? Duration.ZERO : ran);
             }
             case InstanceState.Created(), InstanceState.Unclear(var _) -> Optional.empty();

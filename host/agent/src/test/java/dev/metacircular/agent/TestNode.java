@@ -1,0 +1,214 @@
+package dev.metacircular.agent;
+
+import dev.metacircular.model.Component;
+import dev.metacircular.model.ComponentId;
+import dev.metacircular.model.Desired;
+import dev.metacircular.model.HealthCheck;
+import dev.metacircular.model.InstanceState;
+import dev.metacircular.model.Name;
+import dev.metacircular.model.Service;
+import dev.metacircular.model.Target;
+import dev.metacircular.plan.Operation;
+import dev.metacircular.plan.Plan;
+import dev.metacircular.registry.Registry;
+import dev.metacircular.runtime.FakeRuntime;
+import dev.metacircular.runtime.Instance;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** An agent without its server on a runtime in memory, which can be restarted and spoiled. */
+final class TestNode implements AutoCloseable {
+    static final Name NODE = Name.of("alpha");
+
+    final FakeRuntime fake = new FakeRuntime(NODE);
+    final TestClock clock = new TestClock();
+    private final Path directory;
+    Steps steps = new Steps();
+    Registry registry;
+    NodeView view;
+    ServiceLocks locks;
+    Recovery recovery;
+    DeployService deploys;
+    OperatorActions actions;
+    Supervisor supervisor;
+    StatusService status;
+    Lifecycle lifecycle;
+
+    /** The machine's clock, which can be put forward. */
+    static final class TestClock extends Clock {
+        private Duration ahead = Duration.ZERO;
+
+        void advance(Duration by) {
+            ahead = ahead.plus(by);
+        }
+
+        @Override
+        public ZoneOffset getZone() {
+            return ZoneOffset.UTC;
+        }
+
+        @Override
+        public Clock withZone(java.time.ZoneId zone) {
+            throw new UnsupportedOperationException();
+        }
+
+        @Override
+        public Instant instant() {
+            return Instant.now().plus(ahead);
+        }
+    }
+
+    TestNode(Path directory) {
+        this(directory, false);
+    }
+
+    @SuppressWarnings("NullAway.Init")
+    TestNode(Path directory, boolean booting) {
+        this.directory = directory;
+        registry = Registry.open(directory, clock);
+        wire(booting);
+    }
+
+    private void wire(boolean booting) {
+        steps = new Steps();
+        Ledger ledger = steps.watch(new RegistryLedger(registry));
+        Runtimes runtimes = new Runtimes(List.of(steps.watch(fake)));
+        EventLog events = new EventLog(ledger, clock);
+        view = new NodeView(registry, ledger);
+        locks = new ServiceLocks(clock);
+        VolumeDirectories volumes = new VolumeDirectories(directory.resolve("services"), List.of());
+        lifecycle = new Lifecycle(NODE, runtimes, view, volumes, true);
+        recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, events);
+        recovery.blockPending();
+        DeployPlanner planner = new DeployPlanner(
+                NODE, runtimes, view, lifecycle, new DeployChecks(NODE, runtimes, view, volumes));
+        deploys = new DeployService(runtimes, ledger, view, lifecycle, locks, planner, recovery, events, clock);
+        supervisor = new Supervisor(new Supervisor.Parts(
+                runtimes, view, lifecycle, locks, recovery, events, (_, _) -> false, clock, booting));
+        actions = new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, supervisor, events);
+        status = new StatusService(NODE, registry, view, new Observations(runtimes), locks, supervisor);
+    }
+
+    /** Another agent takes over after this one's death. */
+    void restart() {
+        restart(false);
+    }
+
+    void restart(boolean booting) {
+        registry.close();
+        registry = Registry.open(directory, clock);
+        wire(booting);
+    }
+
+    /** Looks and acts until nothing is left to do. */
+    void settle() throws InterruptedException {
+        for (int i = 0; i < 4; i++) {
+            supervisor.pass().join();
+        }
+    }
+
+    /** A component that serves at once, and is healthy as soon as it does. */
+    static Component.Builder serving(String name, String image) {
+        return Component.builder(name, image).health(new HealthCheck.Tcp(80, Duration.ofSeconds(2)));
+    }
+
+    static Service service(String name, Component... components) {
+        return new Service(
+                Name.of(name),
+                NODE,
+                true,
+                Optional.empty(),
+                Map.of(),
+                Arrays.stream(components)
+                        .map(c -> new Service.Entry(c, Desired.RUNNING))
+                        .toList());
+    }
+
+    Outcome deploy(Service service) {
+        return deploy(service, new Recording());
+    }
+
+    Outcome deploy(Service service, DeployListener listener) {
+        return deploys.deploy(
+                "tester",
+                service,
+                new Target(service.name(), Optional.empty()),
+                generation(service.name()),
+                _ -> true,
+                listener);
+    }
+
+    Outcome deployComponent(Service service, String component) {
+        return deploys.deploy(
+                "tester",
+                service,
+                new Target(service.name(), Optional.of(Name.of(component))),
+                generation(service.name()),
+                _ -> true,
+                new Recording());
+    }
+
+    long generation(Name service) {
+        return view.service(service).map(KnownService::generation).orElse(0L);
+    }
+
+    /** What the runtime has of a component, asked past every fault. */
+    List<Instance> instances(ComponentId id) {
+        return Instances.of(fake.listAll(), id);
+    }
+
+    Instance only(ComponentId id) {
+        List<Instance> all = instances(id);
+        if (all.size() != 1) {
+            throw new AssertionError(id + " has " + all.size() + " instances: " + all);
+        }
+        return all.getFirst();
+    }
+
+    static Instant startedAt(Instance instance) {
+        if (instance.state() instanceof InstanceState.Running(Instant at)) {
+            return at;
+        }
+        throw new AssertionError(instance + " does not run");
+    }
+
+    List<String> eventKinds() {
+        return registry.latestEvents(Optional.empty(), 1000).stream()
+                .map(e -> e.kind())
+                .toList();
+    }
+
+    /** What a listener was told, one line a call. */
+    static final class Recording implements DeployListener {
+        final List<String> lines = new ArrayList<>();
+
+        @Override
+        public synchronized void plan(Plan plan) {
+            lines.add("plan of " + plan.operations().size());
+        }
+
+        @Override
+        public synchronized void progress(ComponentId id, String what, long doneBytes, long totalBytes) {
+            lines.add("progress " + id);
+        }
+
+        @Override
+        public synchronized void operation(int index, Operation operation, Status status, String message) {
+            lines.add(index + " " + operation.op() + " " + status);
+        }
+    }
+
+    @Override
+    public void close() {
+        registry.close();
+        fake.close();
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.metacircular.agent;
+
+import org.jspecify.annotations.NullMarked;
