@@ -125,9 +125,7 @@ class DeployFaultsTest {
         assertThat(names)
                 .as(where)
                 .isEqualTo(
-                        isNew
-                                ? List.of("web", "worker", "calm", "extra")
-                                : List.of("web", "worker", "calm", "former"));
+                        isNew ? List.of("web", "worker", "calm", "extra") : List.of("web", "worker", "calm", "former"));
         for (KnownService.Member m : registered.components()) {
             Instance instance = node.only(m.id());
             assertThat(instance.identity().orElseThrow().documentDigest())

@@ -70,7 +70,8 @@ class DeployTest {
     private static void requireKind(Problem.Kind kind, Runnable call) {
         assertThatThrownBy(call::run)
                 .isInstanceOfSatisfying(
-                        ProblemException.class, e -> assertThat(e.problem().kind()).isEqualTo(kind));
+                        ProblemException.class,
+                        e -> assertThat(e.problem().kind()).isEqualTo(kind));
     }
 
     @Test
@@ -90,7 +91,10 @@ class DeployTest {
 
     @Test
     void changesOnlyTheNamedComponent() {
-        assertThat(node.deploy(service("shop", web("v1"), serving("shop", IMAGE + ":v1").build()))
+        assertThat(node.deploy(service(
+                                "shop",
+                                web("v1"),
+                                serving("shop", IMAGE + ":v1").build()))
                         .error())
                 .isEmpty();
         Instance web = node.only(WEB);
@@ -104,7 +108,8 @@ class DeployTest {
 
     @Test
     void removesWhatTheDefinitionDropped() {
-        assertThat(node.deploy(service("shop", web("v1"), serving("old", IMAGE + ":v1").build()))
+        assertThat(node.deploy(service(
+                                "shop", web("v1"), serving("old", IMAGE + ":v1").build()))
                         .error())
                 .isEmpty();
         Outcome outcome = node.deploy(service("shop", web("v1")));
@@ -132,7 +137,10 @@ class DeployTest {
 
     @Test
     void undoesTheComponentsThatHeldWhenALaterOneDoesNot() {
-        assertThat(node.deploy(service("shop", web("v1"), serving("worker", IMAGE + ":v1").build()))
+        assertThat(node.deploy(service(
+                                "shop",
+                                web("v1"),
+                                serving("worker", IMAGE + ":v1").build()))
                         .error())
                 .isEmpty();
         Component sick = Component.builder("worker", IMAGE + ":sick")
@@ -161,8 +169,7 @@ class DeployTest {
         assertThat(node.deploy(service("shop", web("v1"))).error()).isEmpty();
         PortMapping taken = PortMapping.parse("127.0.0.1:18099:80");
         node.fake.takePort(taken);
-        Component moved =
-                serving("web", IMAGE + ":v2").ports(List.of(taken)).build();
+        Component moved = serving("web", IMAGE + ":v2").ports(List.of(taken)).build();
         Outcome outcome = node.deploy(service("shop", moved));
         assertThat(outcome.error().orElseThrow().kind()).isEqualTo(Problem.Kind.CONFLICT);
         assertThat(node.only(WEB).image()).endsWith(":v1");
@@ -246,7 +253,8 @@ class DeployTest {
                 .isEmpty();
         requireKind(
                 Problem.Kind.CONFLICT,
-                () -> node.deploy(service("shop", serving("web-x", IMAGE + ":v1").build())));
+                () -> node.deploy(
+                        service("shop", serving("web-x", IMAGE + ":v1").build())));
         node.fake.addForeign("shop-db", "postgres");
         requireKind(
                 Problem.Kind.CONFLICT,
@@ -275,8 +283,7 @@ class DeployTest {
                         serving("web", IMAGE + ":v1")
                                 .volumes(List.of(Volume.parse("/etc:/etc:ro")))
                                 .build())));
-        Service elsewhere = new Service(
-                Name.of("shop"), Name.of("beta"), true, Optional.empty(), Map.of(), List.of());
+        Service elsewhere = new Service(Name.of("shop"), Name.of("beta"), true, Optional.empty(), Map.of(), List.of());
         requireKind(Problem.Kind.CONFLICT, () -> node.deploy(elsewhere));
         assertThat(node.fake.faults().calls(Operation.PULL) + node.fake.faults().calls(Operation.CREATE))
                 .isZero();
@@ -334,7 +341,10 @@ class DeployTest {
 
     @Test
     void startsAndStopsASingleComponent() {
-        assertThat(node.deploy(service("shop", web("v1"), serving("worker", IMAGE + ":v1").build()))
+        assertThat(node.deploy(service(
+                                "shop",
+                                web("v1"),
+                                serving("worker", IMAGE + ":v1").build()))
                         .error())
                 .isEmpty();
         Name shop = Name.of("shop");

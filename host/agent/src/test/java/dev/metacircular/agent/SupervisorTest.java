@@ -113,7 +113,8 @@ class SupervisorTest {
 
     @Test
     void givesUpAfterTheLimitOfItsPolicy() throws InterruptedException {
-        InstanceId web = deployed(new RestartPolicy.OnFailure(OptionalInt.of(2))).id();
+        InstanceId web =
+                deployed(new RestartPolicy.OnFailure(OptionalInt.of(2))).id();
         for (int i = 0; i < 3; i++) {
             assertThat(runs()).isTrue();
             node.fake.crash(web, 1);
@@ -153,9 +154,12 @@ class SupervisorTest {
         node.fake.reboot();
         node.restart(true);
         node.settle();
-        assertThat(Instances.isRunning(node.only(ComponentId.of("shop", "once")))).isTrue();
-        assertThat(Instances.isRunning(node.only(ComponentId.of("shop", "job")))).isFalse();
-        assertThat(Instances.isRunning(node.only(ComponentId.of("shop", "off")))).isFalse();
+        assertThat(Instances.isRunning(node.only(ComponentId.of("shop", "once"))))
+                .isTrue();
+        assertThat(Instances.isRunning(node.only(ComponentId.of("shop", "job"))))
+                .isFalse();
+        assertThat(Instances.isRunning(node.only(ComponentId.of("shop", "off"))))
+                .isFalse();
     }
 
     @Test
@@ -179,7 +183,8 @@ class SupervisorTest {
         node.fake.faults().setAll(new FakeFaults.Fault.Fails(RuntimeFailure.Kind.UNREACHABLE, "connection refused"));
         int creations = node.fake.faults().calls(Operation.CREATE);
         int starts = node.fake.faults().calls(Operation.START);
-        int stops = node.fake.faults().calls(Operation.STOP) + node.fake.faults().calls(Operation.REMOVE);
+        int stops =
+                node.fake.faults().calls(Operation.STOP) + node.fake.faults().calls(Operation.REMOVE);
         for (int i = 0; i < 5; i++) {
             pass();
             node.clock.advance(Duration.ofMinutes(1));
@@ -193,7 +198,8 @@ class SupervisorTest {
                 .isEqualTo(stops);
         pass();
         assertThat(TestNode.startedAt(node.only(WEB))).isEqualTo(TestNode.startedAt(web));
-        assertThat(node.eventKinds()).filteredOn(k -> k.startsWith("runtime_"))
+        assertThat(node.eventKinds())
+                .filteredOn(k -> k.startsWith("runtime_"))
                 .containsExactly("runtime_unavailable", "runtime_available");
     }
 
