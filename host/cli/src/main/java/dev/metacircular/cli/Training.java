@@ -1,5 +1,6 @@
 package dev.metacircular.cli;
 
+import dev.metacircular.cli.http2.Warmup;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
@@ -44,6 +45,7 @@ public final class Training {
                 process.directory(),
                 false,
                 process.timeoutSeconds());
+        Warmup.start();
         for (String[] command : COMMANDS) {
             int status = Cli.run(command, quiet);
             if (status > 1) {
