@@ -59,7 +59,9 @@ final class InitCommand implements Callable<Integer> {
             names = "--user",
             paramLabel = "USER",
             defaultValue = "mcp",
-            description = "as root: the system user to run as, made if there is none (default: ${DEFAULT-VALUE})")
+            description =
+                    "as root: the system user to run as, made if there is none (default: ${DEFAULT-VALUE}); root for a"
+                            + " trial, with run --as-root")
     @SuppressWarnings("NullAway.Init")
     private String user;
 
@@ -87,7 +89,7 @@ final class InitCommand implements Callable<Integer> {
                 Optional.ofNullable(tokenFile).map(Path::toAbsolutePath),
                 allowWildcardBind,
                 names,
-                SystemUser.callerIsRoot() ? Optional.of(user) : Optional.empty());
+                SystemUser.callerIsRoot() && !user.equals("root") ? Optional.of(user) : Optional.empty());
         report(initialisation, initialisation.perform(Clock.systemUTC()));
         return ExitStatus.DONE;
     }
