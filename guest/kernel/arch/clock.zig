@@ -29,7 +29,7 @@ pub var scale: *volatile Scale = &own;
 pub var entry_tsc: u64 = 0;
 var best_window_ns: u64 = 0;
 
-pub fn nowNs() u64 {
+pub noinline fn nowNs() u64 {
     return at(x86.rdtsc());
 }
 

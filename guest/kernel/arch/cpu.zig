@@ -87,7 +87,8 @@ pub fn install(cpu: *PerCpu) void {
         0,
         0x00af9b000000ffff,
         0x00cf93000000ffff,
-        0x00cffb000000ffff,
+        // No 32-bit code in user mode: sysret's 64-bit form does not read this one.
+        0,
         0x00cff3000000ffff,
         0x00affb000000ffff,
         (@sizeOf(TaskState) - 1) | (tss_address & 0xffffff) << 16 | @as(u64, 0x89) << 40 | (tss_address >> 24 & 0xff) << 56,

@@ -61,13 +61,13 @@ fn copy(destination: u64, source: u64, bytes: u64) Error!void {
 }
 
 /// Fills kernel memory from user memory.
-pub fn read(destination: []u8, source: u64) Error!void {
+pub noinline fn read(destination: []u8, source: u64) Error!void {
     if (destination.len == 0) return;
     if (!isUserRange(source, destination.len)) return error.BadPointer;
     return copy(@intFromPtr(destination.ptr), source, destination.len);
 }
 
-pub fn write(destination: u64, source: []const u8) Error!void {
+pub noinline fn write(destination: u64, source: []const u8) Error!void {
     if (source.len == 0) return;
     if (!isUserRange(destination, source.len)) return error.BadPointer;
     return copy(destination, @intFromPtr(source.ptr), source.len);

@@ -64,7 +64,7 @@ fn link(frame: Frame) *u32 {
 }
 
 /// A frame with undefined content, also from the reserve.
-pub fn allocate() ?Frame {
+pub noinline fn allocate() ?Frame {
     if (free_head != none) {
         const frame = free_head;
         free_head = link(frame).*;
@@ -92,7 +92,7 @@ pub fn allocateZeroed() ?Frame {
 }
 
 /// For what a workload asks for: leaves the reserve alone.
-pub fn allocateUser() ?Frame {
+pub noinline fn allocateUser() ?Frame {
     if (free <= reserve) return null;
     return allocate();
 }

@@ -8,7 +8,7 @@ const cpu = @import("../arch/cpu.zig");
 const unowned: u32 = 0;
 var owner: std.atomic.Value(u32) = .init(unowned);
 
-pub fn acquire() void {
+pub noinline fn acquire() void {
     const me = cpu.this().index + 1;
     std.debug.assert(owner.load(.monotonic) != me);
     while (owner.cmpxchgWeak(unowned, me, .acquire, .monotonic) != null) {
@@ -19,11 +19,11 @@ pub fn acquire() void {
     }
 }
 
-pub fn release() void {
+pub noinline fn release() void {
     std.debug.assert(isHeld());
     owner.store(unowned, .release);
 }
 
-pub fn isHeld() bool {
+pub noinline fn isHeld() bool {
     return owner.load(.monotonic) == cpu.this().index + 1;
 }
