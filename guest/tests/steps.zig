@@ -8,6 +8,8 @@ const list = [_]Workload{
     .{ .name = "hello", .language = .c, .source = "tests/hello.c" },
     .{ .name = "conformance", .language = .zig, .source = "tests/conformance.zig" },
     .{ .name = "hello-zig", .language = .zig, .source = "tests/hello_zig.zig" },
+    .{ .name = "crash", .language = .zig, .source = "tests/crash.zig" },
+    .{ .name = "stress", .language = .zig, .source = "tests/stress.zig" },
 };
 
 pub fn add(b: *std.Build, sdk: Sdk) void {

@@ -1,0 +1,74 @@
+#!/bin/sh
+# Boots every named kernel with 1, 2 and 4 virtual CPUs, and every way a workload can go wrong: boot_tests.sh [quick]
+# Prints a line for each failure and a count; 0 when nothing failed. `quick` leaves the stress runs out.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+tools=$here/../zig-out/tests
+kernels=$here/../zig-out/kernel
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+passed=0 failed=0
+
+pack() { # image kernel workload line...
+    image=$1 kernel=$2 workload=$3
+    shift 3
+    "$tools/pack" "$work/$image" "$kernels/ukernel-$kernel.elf" "$tools/$workload" "name $workload" "arg $workload" \
+        "capability log" "capability time" "capability task" "capability mem:exec-write" "capability io" "$@"
+}
+
+expect() { # what status-line-pattern text image vcpus memory seconds
+    what=$1 end=$2 text=$3
+    shift 3
+    "$here/boot.sh" "$work/$1" "$2" "$3" "$4" > "$work/log" 2>&1 || true
+    last=$(tail -n 1 "$work/log")
+    if expr "$last" : "$end" > /dev/null && grep -q -- "$text" "$work/log"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $what: wanted '$end' and '$text'"
+        sed 's/^/    /' "$work/log" | tail -n 20
+    fi
+}
+
+for kernel in minimal net full; do
+    pack hello "$kernel" hello "env STATUS=42"
+    for vcpus in 1 2 4; do
+        expect "hello on $kernel, $vcpus processors" 'exit 42 ' 'hello from hello' hello $vcpus 64 30
+    done
+done
+expect 'hello in 2 MiB' 'exit 42 ' 'hello from hello' hello 1 2 30
+
+crash() { # way status text
+    pack crash full crash "arg $1"
+    expect "$1" "exit $2 3 " "$3" crash 2 16 30
+}
+crash null_pointer 139 'write of 8 at .*: null pointer'
+crash stack_overflow 139 'a stack overflow'
+crash foreign_call 159 'syscall at .* with rax 39: not a call'
+crash gate_copy 159 'syscall at .* with rax 0: not a call'
+crash int80 159 'int 0x80 at .* with rax 20: not a call'
+crash sysenter 159 'sysenter at .* with rax 20: not a call'
+crash write_text 139 'the mapping does not allow it'
+crash write_kernel 139 "write of ffffffff80101000 at .*: not the workload's memory"
+crash read_direct_map 139 "read of ffff800000100000 at .*: not the workload's memory"
+crash privileged 139 'privileged instruction'
+crash port 139 'privileged instruction'
+crash divide 136 'division error'
+crash far_jump 139 'outside the address range'
+crash illegal 132 'illegal instruction'
+crash single_step 133 'single step'
+crash lost_stack 139 'nothing is mapped there'
+crash all_memory 139 'no memory left for the page'
+
+pack spin full crash "arg spin"
+STOP_AFTER=3 expect 'a spinning workload is stopped' 'exit 143 2 ' 'crash: spin' spin 2 16 30
+
+if [ "${1:-}" != quick ]; then
+    pack stress full stress
+    for vcpus in 1 2 4; do
+        expect "stress, $vcpus processors" 'exit 0 ' 'lowest priority, throughput' stress $vcpus 32 120
+    done
+fi
+echo "boot tests: $passed passed, $failed failed"
+[ $failed = 0 ]
