@@ -1,5 +1,5 @@
 /* A guestbook in two roles: `guestbook store` keeps entries in a file, `guestbook web` serves pages and asks the store by its name.
- * HTTP/1.0 (RFC 1945), one request at a time, each within two seconds. */
+ * HTTP/1.0 (RFC 1945), one request at a time, each within ten seconds. */
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ enum { PORT = 8080, REQUEST_BYTES_MAX = 8192, ENTRY_BYTES_MAX = 280, PAGE_BYTES_
 static const char *const ENTRIES = "/entries/all";
 
 static void limit_time(int socket) {
-    struct timeval limit = {.tv_sec = 2};
+    struct timeval limit = {.tv_sec = 10};
     setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 }
