@@ -7,6 +7,8 @@ const Workload = struct { name: []const u8, language: Sdk.Language, source: []co
 const list = [_]Workload{
     .{ .name = "hello", .language = .c, .source = "tests/hello.c" },
     .{ .name = "conformance", .language = .zig, .source = "tests/conformance.zig" },
+    .{ .name = "stress", .language = .zig, .source = "tests/stress.zig" },
+    .{ .name = "fuzz", .language = .zig, .source = "tests/fuzz.zig" },
     .{ .name = "hello-zig", .language = .zig, .source = "tests/hello_zig.zig" },
     .{ .name = "crash", .language = .zig, .source = "tests/crash.zig" },
     .{ .name = "stress", .language = .zig, .source = "tests/stress.zig" },
