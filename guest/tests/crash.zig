@@ -13,6 +13,8 @@ pub fn main() !u8 {
     return 3;
 }
 
+var data: [16]u8 = @splat(0xc3);
+
 const ways = struct {
     pub fn null_pointer() void {
         asm volatile ("xorl %%eax, %%eax\n movq %%rax, 8(%%rax)" ::: .{ .rax = true, .memory = true });
@@ -26,6 +28,22 @@ const ways = struct {
     /// The bytes of the gate's call, elsewhere: no way into the kernel.
     pub fn gate_copy() void {
         asm volatile ("xorl %%eax, %%eax\n movq %%rcx, %%r10\n syscall" ::: .{ .rax = true, .rcx = true, .r10 = true, .r11 = true, .memory = true });
+    }
+    /// The gate's own pages, copied and made executable.
+    pub fn gate_pages_copy() void {
+        const start = uk.startup();
+        const copy = uk.reserve(@intCast(start.gate_bytes)) catch return;
+        @memcpy(copy, @as([*]const u8, @ptrFromInt(start.gate)));
+        uk.calls.check(uk.calls.mem_protect(@intFromPtr(copy.ptr), copy.len, .{ .read = true, .exec = true })) catch return;
+        const code = copy[4096..8192];
+        const instruction = std.mem.indexOf(u8, code, "\x0f\x05") orelse return;
+        asm volatile ("movl $10, %%eax\n callq *%[target]"
+            :
+            : [target] "{rbx}" (@intFromPtr(code.ptr) + instruction),
+            : .{ .rax = true, .rcx = true, .r11 = true, .memory = true });
+    }
+    pub fn execute_data() void {
+        @as(*const fn () callconv(.c) void, @ptrCast(&data))();
     }
     pub fn int80() void {
         asm volatile ("movl $20, %%eax\n int $0x80" ::: .{ .rax = true, .memory = true });

@@ -145,7 +145,7 @@ pub const Thread = struct {
     alive: u32 = 0,
     status: i32 = 0,
 
-    pub const Options = struct { capabilities: u32 = 0xff, active: u32 = 0xff, detached: bool = false, priority: u32 = abi.priority_normal };
+    pub const Options = struct { capabilities: u32 = 0xff, active: u32 = 0xff, detached: bool = false, priority: u32 = abi.priority_normal, mode: abi.TaskMode = .latency };
 
     pub fn start(thread: *Thread, run: *const fn (usize) void, argument: usize, options: Options) void {
         if (thread.stack.len == 0) thread.stack = uk.reserve(64 << 10) catch @panic("no stack");
@@ -158,6 +158,7 @@ pub const Thread = struct {
             .stack = @intFromPtr(thread.stack.ptr) + thread.stack.len,
             .flags = .{ .detached = options.detached },
             .priority = options.priority,
+            .mode = options.mode,
             .capabilities = options.capabilities,
             .active = options.active,
         };

@@ -11,7 +11,6 @@ const list = [_]Workload{
     .{ .name = "fuzz", .language = .zig, .source = "tests/fuzz.zig" },
     .{ .name = "hello-zig", .language = .zig, .source = "tests/hello_zig.zig" },
     .{ .name = "crash", .language = .zig, .source = "tests/crash.zig" },
-    .{ .name = "stress", .language = .zig, .source = "tests/stress.zig" },
 };
 
 pub fn add(b: *std.Build, sdk: Sdk) void {

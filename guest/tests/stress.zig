@@ -1,69 +1,32 @@
-//! Workloads that misbehave, and workloads that press: the first argument says which. Those that are to survive print a line
-//! "ok ..." and return 0; those that are to be ended print nothing more.
+//! Workloads that press, each in a VM of its own: the first argument says which. They print what they measured and return 0 when all held.
 const std = @import("std");
 const uk = @import("ukernel");
 const t = @import("harness.zig");
-const handlers = @import("handlers.zig");
 const abi = uk.abi;
 
 const page = abi.page_bytes;
 
-const Mode = enum { null_read, overflow, foreign, int80, sysenter, text, kernel, copy, execute, spin, jump, reserve, spinners, fair, wake };
+const Mode = enum { jump, reserve, spinners, fair, wake };
 
 pub fn main() u8 {
     const arguments = uk.arguments();
     const mode = if (arguments.len > 1) std.meta.stringToEnum(Mode, std.mem.span(arguments[1])) else null;
     const number = if (arguments.len > 2) std.fmt.parseInt(u64, std.mem.span(arguments[2]), 10) catch 0 else 0;
     uk.enable(.task, 3) catch {};
-    switch (mode orelse {
+    return switch (mode orelse {
         t.say("unknown mode\n", .{});
         return 2;
     }) {
-        .null_read => std.mem.doNotOptimizeAway(@as(*allowzero const volatile u32, @ptrFromInt(0)).*),
-        .overflow => std.mem.doNotOptimizeAway(recurse(1)),
-        .foreign => _ = handlers.foreignCall(1, 2),
-        .int80 => asm volatile ("int $0x80" ::: .{ .rax = true, .memory = true }),
-        .sysenter => asm volatile ("sysenter" ::: .{ .rcx = true, .rdx = true, .memory = true }),
-        .text => @as(*volatile u8, @ptrFromInt(@intFromPtr(&recurse))).* = 0xcc,
-        .kernel => @as(*volatile u64, @ptrFromInt(0xffff_ffff_8010_0000)).* = 0,
-        .copy => copyOfGate(),
-        .execute => @as(*const fn () callconv(.c) void, @ptrCast(&data))(),
-        .spin => while (true) std.atomic.spinLoopHint(),
-        .jump => return jump(number),
-        .reserve => return reserve(),
-        .spinners => return spinners(),
-        .fair => return fair(),
-        .wake => return wake(number),
-    }
-    t.say("survived\n", .{});
-    return 3;
-}
-
-var data: [16]u8 = @splat(0xc3);
-
-noinline fn recurse(depth: u64) u64 {
-    var local: [512]u8 = undefined;
-    std.mem.doNotOptimizeAway(&local);
-    return if (depth == 0) 0 else recurse(depth + 1) + local[@intCast(depth % local.len)];
+        .jump => jump(number),
+        .reserve => reserve(),
+        .spinners => spinners(),
+        .fair => fair(),
+        .wake => wake(number),
+    };
 }
 
 fn mem(rights: u32) void {
     uk.enable(.mem, rights) catch t.expect(@src(), false, "mem capability");
-}
-
-fn copyOfGate() void {
-    const start = uk.startup();
-    const copy = uk.reserve(@intCast(start.gate_bytes)) catch return;
-    @memcpy(copy, @as([*]const u8, @ptrFromInt(start.gate)));
-    uk.calls.check(uk.calls.mem_protect(@intFromPtr(copy.ptr), copy.len, .{ .read = true, .exec = true })) catch return;
-    const function: *const fn () callconv(.c) u64 = @ptrFromInt(@intFromPtr(copy.ptr) + (gateAddress(.task_self) - start.gate));
-    _ = function();
-}
-
-extern var uk_gate_table: [abi.functions.len]usize;
-
-fn gateAddress(id: t.Id) u64 {
-    return uk_gate_table[@intFromEnum(id)];
 }
 
 /// The gate's own syscall instruction: the first 0f 05 in its code.
@@ -219,21 +182,26 @@ fn spinners() u8 {
 const late_bound_ns = 1_500_000_000;
 
 fn fair() u8 {
+    for ([_]abi.TaskMode{ .latency, .throughput }) |mode| fairIn(mode);
+    return t.finish();
+}
+
+fn fairIn(mode: abi.TaskMode) void {
     const count: usize = uk.startup().cpu_count;
     var threads: [32]t.Thread = @splat(.{});
     var sleeper: t.Thread = .{};
+    sleeps = 0;
     @atomicStore(u32, &going, 1, .release);
-    sleeper.start(sleepOften, 0, .{ .priority = 0 });
-    for (threads[0..count]) |*thread| thread.start(spinWhileGoing, 0, .{ .priority = abi.priority_max });
+    sleeper.start(sleepOften, 0, .{ .priority = 0, .mode = mode });
+    for (threads[0..count]) |*thread| thread.start(spinWhileGoing, 0, .{ .priority = abi.priority_max, .mode = mode });
     t.sleep(3_000_000_000);
     const result = taskStats(sleeper.handle);
     @atomicStore(u32, &going, 0, .release);
     for (threads[0..count]) |*thread| _ = thread.join();
     _ = sleeper.join();
-    t.say("slept {d} times, at most {d} us late\n", .{ sleeps, result.late_ns_max / 1000 });
+    t.say("{s} mode: slept {d} times, at most {d} us late\n", .{ @tagName(mode), sleeps, result.late_ns_max / 1000 });
     t.expect(@src(), sleeps >= 4, "the sleeper ran");
     t.expect(@src(), result.late_ns_max <= late_bound_ns, "within the bound");
-    return t.finish();
 }
 
 var sleeps: u64 = 0;
