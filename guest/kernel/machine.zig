@@ -56,7 +56,7 @@ pub fn end() noreturn {
     // Firecracker ends asynchronously; a triple fault in the meantime would look like a crash.
     if (x86.in8(0x64) != 0xff) {
         const start_tsc = x86.rdtsc();
-        while (x86.rdtsc() -% start_tsc < 1_000_000_000) x86.pause();
+        while (x86.rdtsc() -% start_tsc < 30_000_000_000) x86.pause();
     }
     x86.tripleFault();
 }

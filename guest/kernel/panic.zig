@@ -14,7 +14,7 @@ var entered: std.atomic.Value(bool) = .init(false);
 
 pub fn panic(message: []const u8, first_trace_address: ?usize) noreturn {
     x86.cli();
-    if (entered.swap(true, .seq_cst)) x86.haltForever();
+    if (entered.swap(true, .seq_cst)) again();
     stopOthers();
     serial.print("\nukernel: panic: {s}\n", .{message});
     backtrace(first_trace_address orelse @returnAddress(), @frameAddress());
@@ -24,12 +24,19 @@ pub fn panic(message: []const u8, first_trace_address: ?usize) noreturn {
 /// For an exception inside the kernel.
 pub fn panicWithFrame(message: []const u8, frame: *const traps.Frame) noreturn {
     x86.cli();
-    if (entered.swap(true, .seq_cst)) x86.haltForever();
+    if (entered.swap(true, .seq_cst)) again();
     stopOthers();
     serial.print("\nukernel: panic: {s}\n", .{message});
     printFrame(frame, x86.readCr2());
     backtrace(frame.rip, frame.rbp);
     finish(message);
+}
+
+/// A panic of the panic, or of another CPU at the same time. Whoever came first is given a moment, then the machine ends all the same.
+fn again() noreturn {
+    const start_tsc = x86.rdtsc();
+    while (x86.rdtsc() -% start_tsc < 20_000_000_000) x86.pause();
+    machine.end();
 }
 
 fn stopOthers() void {
@@ -65,16 +72,14 @@ fn backtrace(first: u64, frame_address: u64) void {
 
 fn isMapped(address: u64) bool {
     if (address < layout.direct_base) return false;
-    const root: *const paging.Table = @ptrFromInt(layout.kernel_base + (x86.readCr3() & paging.address_mask));
-    var table = root;
+    // Before the final tables stand, the boot tables map the kernel and nothing that could be missing.
+    if (paging.rootPhys() == 0) return address >= layout.kernel_base;
+    var table: *const paging.Table = paging.root();
     inline for (.{ 39, 30, 21, 12 }) |shift| {
         const entry = table[address >> shift & 511];
         if (entry & paging.present == 0) return false;
         if (shift == 21 and entry & paging.large != 0) return true;
-        if (shift != 12) {
-            if (paging.rootPhys() == 0) return true;
-            table = layout.pointer(paging.Table, entry & paging.address_mask);
-        }
+        if (shift != 12) table = layout.pointer(paging.Table, entry & paging.address_mask);
     }
     return true;
 }

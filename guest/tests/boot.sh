@@ -5,6 +5,7 @@
 #   DISK=<file>     a block device for the workload
 #   REPLIES=1       answers the workload: "READY 1" by a line of input, "READY 2" by the host's stop request
 #   STOP_AFTER=<s>  asks for an orderly stop after that time
+#   APPEND=<words> kernel command line
 #   ACCEL=<accel>   default tcg,thread=multi
 # Prints the console and then "exit <status> <cause> <text>" of the channel; 0 when the VM ended by itself in time with a sound channel.
 set -eu
@@ -29,6 +30,7 @@ set -- -accel "${ACCEL:-tcg,thread=multi}" -cpu max -smp "$vcpus" -m "$memory" \
     -drive "file=$image,format=raw,if=none,id=root,readonly=on" -device virtio-blk-device,drive=root,bus=virtio-mmio-bus.0 \
     -drive "file=$out.channel,format=raw,if=none,id=channel" -device virtio-blk-device,drive=channel,bus=virtio-mmio-bus.1
 [ -z "${DISK:-}" ] || set -- "$@" -drive "file=$DISK,format=raw,if=none,id=disk" -device virtio-blk-device,drive=disk,bus=virtio-mmio-bus.2
+[ -z "${APPEND:-}" ] || set -- "$@" -append "$APPEND"
 [ -z "${CONFIG:-}" ] || set -- "$@" -initrd "$CONFIG"
 qemu-system-x86_64 "$@" < "$work/input" > "$out.console" 2> "$work/errors" &
 qemu=$!

@@ -66,5 +66,8 @@ crash all_memory 139 'no memory left for the page'
 pack spin full crash "arg spin"
 STOP_AFTER=3 expect 'a spinning workload is stopped' 'exit 143 2 ' 'crash: spin' spin 2 16 30
 
+APPEND=ukernel.selftest=1 expect 'a kernel panic' 'exit 125 4 asked for by' '  by ffffffff80' hello 2 32 30
+APPEND=ukernel.selftest=2 expect 'a fault in the kernel' 'exit 125 4 exception in the kernel' 'cr2 ffffd00000000000' hello 2 32 30
+
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

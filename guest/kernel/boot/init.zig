@@ -78,6 +78,7 @@ fn begin(frame: *traps.Frame) void {
     disk.probe(boot_devices);
     const root = disk.findRoles();
     channel.phase("devices");
+    selfTest(command_line.number(boot_information.commandLine(), "ukernel.selftest") orelse 0);
     const image_disk = root orelse refuse("no block device holds an image: attach the packed image as a drive", .{});
     image.mount(image_disk) catch |failure| refuse("the image's file system cannot be mounted: {s}", .{@errorName(failure)});
     readManifest();
@@ -94,6 +95,18 @@ fn begin(frame: *traps.Frame) void {
     giveBack();
     channel.phase("workload");
     channel.begin();
+}
+
+/// `ukernel.selftest=1` panics and `=2` faults inside the kernel, so that tests can see what is said then.
+fn selfTest(number: u64) void {
+    switch (number) {
+        1 => @panic("asked for by ukernel.selftest"),
+        2 => {
+            const nowhere: *const volatile u64 = @ptrFromInt(layout.mmio_base);
+            _ = nowhere.*;
+        },
+        else => {},
+    }
 }
 
 fn readManifest() void {

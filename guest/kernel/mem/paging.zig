@@ -24,6 +24,8 @@ pub const address_mask: Entry = 0x000f_ffff_ffff_f000;
 pub const Table = [512]Entry;
 
 var root_phys: u64 = 0;
+/// The final tables are in use.
+var switched = false;
 
 extern const __text_start: u8;
 extern const __text_end: u8;
@@ -80,6 +82,7 @@ pub fn build(usable: *const Ranges, from: u64, to: u64, mmio: []const u64) u64 {
             (address & address_mask) | present | writable | global | no_execute | cache_disable;
     }
     x86.writeCr3(root_phys);
+    switched = true;
     return bump.next;
 }
 
@@ -118,8 +121,9 @@ fn mapDirect(bump: *Bump, start: u64, end: u64, image_start: u64, image_end: u64
 pub fn root() *Table {
     return layout.pointer(Table, root_phys);
 }
+/// 0 while the boot tables are still in use.
 pub fn rootPhys() u64 {
-    return root_phys;
+    return if (switched) root_phys else 0;
 }
 
 inline fn next(entry: Entry) *Table {
