@@ -80,7 +80,8 @@ final class AccessTest {
         assertThat(with(viewer, List.of("status")).exit()).isEqualTo(4);
         String audit = Files.readString(node.agentDirectory().resolve("audit.log"));
         assertThat(audit.lines()
-                        .filter(l -> l.contains("Restart") && (l.contains("DENIED") || l.contains("UNAUTHENTICATED"))))
+                        .filter(l -> l.contains("Restart")
+                                && (l.contains("NOT_PERMITTED") || l.contains("UNAUTHENTICATED"))))
                 .hasSize(3);
         assertThat(audit).contains("eve").doesNotContain(viewer);
     }
