@@ -89,7 +89,7 @@ final class Builder {
         Subprocess.Result result = Subprocess.run(command, project.folder(), environment, TIME);
         if (result.status() != 0) {
             throw Problem.of(
-                            Problem.Kind.INVALID,
+                            Problem.Kind.FAILED,
                             "the sources do not compile\n" + result.output().strip())
                     .at(project.folder().toString())
                     .next("mend the lines above")

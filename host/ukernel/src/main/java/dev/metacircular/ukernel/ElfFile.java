@@ -25,8 +25,12 @@ final class ElfFile {
     private final byte[] bytes;
     private final ByteBuffer elf;
     private final List<Section> sections;
+    private final List<Loaded> segments;
+    private final List<Function> functions;
 
     private record Section(String name, int type, long address, int offset, int size, int link) {}
+
+    private record Loaded(long address, long size) {}
 
     /** A function and where it stands. */
     record Function(String name, long address, long sizeBytes) {}
@@ -35,6 +39,8 @@ final class ElfFile {
         this.bytes = bytes;
         this.elf = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         this.sections = readSections();
+        this.segments = readSegments();
+        this.functions = readFunctions();
     }
 
     /**
@@ -110,7 +116,11 @@ final class ElfFile {
 
     /** The functions of the symbol table in ascending order of address. */
     List<Function> functions() {
-        List<Function> functions = new ArrayList<>();
+        return functions;
+    }
+
+    private List<Function> readFunctions() {
+        List<Function> read = new ArrayList<>();
         for (Section table : sections) {
             if (table.type() != SHT_SYMTAB || table.link() < 0 || table.link() >= sections.size()) {
                 continue;
@@ -120,26 +130,30 @@ final class ElfFile {
             for (int i = 0; i < count; i++) {
                 int at = table.offset() + i * 24;
                 if ((elf.get(at + 4) & 0xf) == STT_FUNC) {
-                    functions.add(
-                            new Function(string(strings + elf.getInt(at)), elf.getLong(at + 8), elf.getLong(at + 16)));
+                    read.add(new Function(string(strings + elf.getInt(at)), elf.getLong(at + 8), elf.getLong(at + 16)));
                 }
             }
         }
-        functions.sort(Comparator.comparingLong(Function::address));
-        return functions;
+        read.sort(Comparator.comparingLong(Function::address));
+        return read;
     }
 
     /** Whether an address lies in a segment that is loaded. */
     boolean isLoaded(long address) {
+        return segments.stream()
+                .anyMatch(segment -> address >= segment.address() && address - segment.address() < segment.size());
+    }
+
+    private List<Loaded> readSegments() {
         int table = Math.toIntExact(elf.getLong(32));
+        List<Loaded> loaded = new ArrayList<>();
         for (int i = 0; i < Short.toUnsignedInt(elf.getShort(56)); i++) {
             int at = table + i * 56;
-            long start = elf.getLong(at + 16);
-            if (elf.getInt(at) == PT_LOAD && address >= start && address - start < elf.getLong(at + 40)) {
-                return true;
+            if (elf.getInt(at) == PT_LOAD) {
+                loaded.add(new Loaded(elf.getLong(at + 16), elf.getLong(at + 40)));
             }
         }
-        return false;
+        return loaded;
     }
 
     /**

@@ -34,9 +34,10 @@ final class Failures {
         };
     }
 
-    static int status(Exception e) {
-        if (e instanceof VmException vm) {
-            return vm.fault() == VmException.Fault.REQUEST ? USAGE : VMM_OR_KERNEL;
+    /** @param running whether it happened to {@code run}, where a VMM's failure has a status of its own */
+    static int status(Exception e, boolean running) {
+        if (e instanceof VmException) {
+            return running ? VMM_OR_KERNEL : FAILED;
         }
         return problem(e).kind() == Problem.Kind.INVALID ? USAGE : FAILED;
     }

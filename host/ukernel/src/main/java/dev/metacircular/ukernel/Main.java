@@ -76,7 +76,7 @@ public final class Main {
             if (cli.environment().containsKey("UKERNEL_DEBUG")) {
                 e.printStackTrace(cli.err());
             }
-            return Failures.status(e);
+            return Failures.status(e, command.getCommandName().equals("run"));
         });
         if (arguments.length == 0) {
             root.usage(cli.err());

@@ -19,6 +19,8 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** A VM in the foreground: its console and log records as they come, its end, and Ctrl-C. */
@@ -26,6 +28,7 @@ final class Session {
     private static final Duration POLL = Duration.ofMillis(500);
     private static final Duration STOP_GRACE = Duration.ofSeconds(5);
     private static final Duration END_TIME = Duration.ofSeconds(15);
+    private static final Duration SHOW_TIME = Duration.ofSeconds(3);
     private static final int INPUT_BYTES = 4096;
 
     private final VirtualMachine vm;
@@ -33,6 +36,7 @@ final class Session {
     private final FaultText faults;
     private final Optional<Path> logs;
     private final AtomicBoolean over = new AtomicBoolean();
+    private final CountDownLatch shown = new CountDownLatch(1);
     private final Queue<String> crashes = new ConcurrentLinkedQueue<>();
 
     /** @param logs a folder where the console is kept too */
@@ -74,6 +78,7 @@ final class Session {
         VmOutcome outcome =
                 vm.await(END_TIME).orElseThrow(() -> new IllegalStateException("the console ended before the VM"));
         int status = ended(outcome);
+        shown.countDown();
         if (over.compareAndSet(false, true)) {
             Runtime.getRuntime().removeShutdownHook(stopper);
         } else {
@@ -88,14 +93,17 @@ final class Session {
             return;
         }
         report.progress("\nrun: stopping %s".formatted(vm.info().id()));
-        int status;
+        int status = Failures.VMM_OR_KERNEL;
         try {
-            VmOutcome outcome = vm.stop(STOP_GRACE);
-            status = Outcomes.status(outcome);
-            report.progress("run: %s: %s".formatted(vm.info().id(), Outcomes.brief(outcome)));
-        } catch (VmException | InterruptedException e) {
+            status = Outcomes.status(vm.stop(STOP_GRACE));
+            if (!shown.await(SHOW_TIME.toMillis(), TimeUnit.MILLISECONDS)) {
+                report.progress("run: the end of the console could not be shown; see: ukernel logs "
+                        + vm.info().id());
+            }
+        } catch (VmException e) {
             report.error(Failures.problem(e));
-            status = Failures.VMM_OR_KERNEL;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
         report.out().flush();
         Runtime.getRuntime().halt(status);

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.metacircular.ukernel;
+
+import org.jspecify.annotations.NullMarked;
