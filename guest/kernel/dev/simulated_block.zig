@@ -6,12 +6,15 @@ const assert = std.debug.assert;
 
 const Register = mmio.Register;
 const queue_size_max = 64;
+const feature_pieces: u64 = 1 << 2;
 
 pub const Simulated = struct {
     storage: []u8,
     read_only: bool = false,
     queue_size_offered: u32 = queue_size_max,
-    offered_features: u64 = mmio.feature_version_1,
+    offered_features: u64 = mmio.feature_version_1 | feature_pieces,
+    /// Pieces in a request that it takes where it offers to say so; one otherwise.
+    pieces_max: u32 = 8,
     device_id: u32 = 2,
     /// Answers DRIVER_OK with "needs reset".
     refuses_start: bool = false,
@@ -56,6 +59,7 @@ pub const Simulated = struct {
             return switch (offset - @intFromEnum(Register.config)) {
                 0 => @truncate(sectors),
                 4 => @truncate(sectors >> 32),
+                12 => device.pieces_max,
                 else => 0,
             };
         }

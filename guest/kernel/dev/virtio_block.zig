@@ -14,6 +14,9 @@ pub const pieces_max = 8;
 pub const requests_max = 6;
 
 const queue_size_max = 64;
+/// The configuration says how many pieces a request may have; a device without this feature takes one (Firecracker does).
+pub const feature_pieces: u64 = 1 << 2;
+const config_pieces_max = 12;
 const feature_read_only: u64 = 1 << 5;
 const feature_flush: u64 = 1 << 9;
 const descriptors_per_request = pieces_max + 2;
@@ -66,6 +69,8 @@ pub fn BlockDevice(comptime Bus: type) type {
         can_flush: bool,
         queue_size: u16,
         requests: u16,
+        /// Pieces of memory that it takes in one request.
+        pieces_per_request: u8,
         used_seen: u16 = 0,
         /// Bit per request that the device has.
         out: u8 = 0,
@@ -76,11 +81,12 @@ pub fn BlockDevice(comptime Bus: type) type {
         pub fn init(bus: Bus, shared: *Shared, physical: u64) mmio.Error!Self {
             const transport: mmio.Transport(Bus) = .{ .bus = bus };
             if (transport.identify() != .block) return error.NotThere;
-            const features = try transport.begin(feature_read_only | feature_flush);
+            const features = try transport.begin(feature_pieces | feature_read_only | feature_flush);
             const size = try transport.addQueue(0, mmio.Queue(queue_size_max).memory(physical), queue_size_max);
             const requests = @min(size / descriptors_per_request, requests_max);
             if (requests == 0) return error.NoQueue;
             const sectors = try transport.config64(0);
+            const pieces = if (features & feature_pieces != 0) transport.config32(config_pieces_max) else 1;
             try transport.start();
             return .{
                 .transport = transport,
@@ -91,6 +97,7 @@ pub fn BlockDevice(comptime Bus: type) type {
                 .can_flush = features & feature_flush != 0,
                 .queue_size = size,
                 .requests = requests,
+                .pieces_per_request = @intCast(std.math.clamp(pieces, 1, pieces_max)),
             };
         }
 
@@ -128,7 +135,7 @@ pub fn BlockDevice(comptime Bus: type) type {
                 return;
             }
             if (operation == .write and device.read_only) return error.ReadOnly;
-            if (pieces.len == 0 or pieces.len > pieces_max) return error.OutOfRange;
+            if (pieces.len == 0 or pieces.len > device.pieces_per_request) return error.OutOfRange;
             var bytes: u64 = 0;
             for (pieces) |piece| {
                 if (piece.bytes == 0 or piece.bytes % sector_bytes != 0) return error.OutOfRange;

@@ -94,13 +94,34 @@ test "requests that the device could not serve are refused before it sees them" 
     try testing.expectEqual(@as(u32, 0), setup.simulated.notifications);
 }
 
+test "a request has as many pieces as the device says it takes, and one where it does not say" {
+    const Case = struct { offered: u64, says: u32, takes: usize };
+    for ([_]Case{
+        .{ .offered = 0, .says = 8, .takes = 1 },
+        .{ .offered = block.feature_pieces, .says = 0, .takes = 1 },
+        .{ .offered = block.feature_pieces, .says = 2, .takes = 2 },
+        .{ .offered = block.feature_pieces, .says = 254, .takes = block.pieces_max },
+    }) |case| {
+        var setup: Setup = .{};
+        setup.prepare();
+        setup.simulated.offered_features = 1 << 32 | case.offered;
+        setup.simulated.pieces_max = case.says;
+        var device = try setup.start();
+        var memory: [512]u8 = undefined;
+        const pieces: [block.pieces_max + 1]block.Piece = @splat(piece(&memory));
+        try testing.expectEqual(case.takes, device.pieces_per_request);
+        try testing.expectError(error.OutOfRange, device.submit(.read, 0, pieces[0 .. case.takes + 1]));
+        _ = try device.submit(.read, 0, pieces[0..case.takes]);
+    }
+}
+
 test "a read-only device takes no write" {
     var setup: Setup = .{};
     setup.prepare();
     setup.simulated.read_only = true;
     setup.simulated.offered_features |= 1 << 5 | 1 << 29;
     var device = try setup.start();
-    try testing.expectEqual(@as(u64, 1 << 5 | 1 << 32), setup.simulated.acknowledged);
+    try testing.expectEqual(@as(u64, block.feature_pieces | 1 << 5 | 1 << 32), setup.simulated.acknowledged);
     var memory: [512]u8 = undefined;
     try testing.expectError(error.ReadOnly, device.submit(.write, 0, &.{piece(&memory)}));
 }

@@ -158,6 +158,11 @@ pub fn Transport(comptime Bus: type) type {
             return error.NotThere;
         }
 
+        /// A 32-bit field of the configuration; a device reads and writes it at once.
+        pub fn config32(transport: Self, offset: u32) u32 {
+            return transport.bus.read(@intFromEnum(Register.config) + offset);
+        }
+
         const config_tries_max = 16;
     };
 }

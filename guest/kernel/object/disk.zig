@@ -46,10 +46,24 @@ pub const Disk = struct {
     pub fn readFrames(disk: *Disk, sector: u64, list: []const frames.Frame) error{DeviceError}!void {
         std.debug.assert(list.len <= driver.pieces_max);
         var pieces: [driver.pieces_max]driver.Piece = undefined;
-        for (list, pieces[0..list.len]) |frame, *piece| {
-            piece.* = .{ .physical = @as(u64, frame) << 12, .bytes = limits.page_bytes };
+        var used: usize = 0;
+        for (list) |frame| {
+            const physical = @as(u64, frame) << 12;
+            if (used > 0 and pieces[used - 1].physical + pieces[used - 1].bytes == physical) {
+                pieces[used - 1].bytes += limits.page_bytes;
+            } else {
+                pieces[used] = .{ .physical = physical, .bytes = limits.page_bytes };
+                used += 1;
+            }
         }
-        return disk.transfer(.read, sector, pieces[0..list.len]);
+        var first: usize = 0;
+        var next_sector = sector;
+        while (first < used) {
+            const batch = pieces[first..@min(used, first + disk.device.pieces_per_request)];
+            try disk.transfer(.read, next_sector, batch);
+            for (batch) |piece| next_sector += piece.bytes / driver.sector_bytes;
+            first += batch.len;
+        }
     }
 
     /// Reads or writes the beginning of one frame.
