@@ -74,8 +74,8 @@ final class Agent implements AutoCloseable {
         Backends.Made made = backends.make(directory, config);
         runtimes = made.runtimes();
         VolumeDirectories volumes = new VolumeDirectories(config.services(), config.allowedHostPaths());
-        Lifecycle lifecycle =
-                new Lifecycle(node, runtimes, view, volumes, config.limits() == AgentConfig.LimitMode.ENFORCE);
+        boolean enforceLimits = config.limits() == AgentConfig.LimitMode.ENFORCE;
+        Lifecycle lifecycle = new Lifecycle(node, runtimes, view, volumes, enforceLimits);
         Recovery recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, events);
         recovery.blockPending();
         Path bootFile = directory.resolve("boot_id");
@@ -90,8 +90,8 @@ final class Agent implements AutoCloseable {
                         .anyMatch(e -> isExit(e, id.component()) && !e.time().isBefore(endedAt)),
                 clock,
                 SupervisorLoop.hasBooted(bootFile)));
-        DeployPlanner planner =
-                new DeployPlanner(node, runtimes, view, lifecycle, new DeployChecks(node, runtimes, view, volumes));
+        DeployPlanner planner = new DeployPlanner(
+                node, runtimes, view, lifecycle, new DeployChecks(node, runtimes, view, volumes, enforceLimits));
         DeployService deploys =
                 new DeployService(runtimes, ledger, view, lifecycle, locks, planner, recovery, events, clock);
         Tokens tokens = new Tokens(registry, clock);

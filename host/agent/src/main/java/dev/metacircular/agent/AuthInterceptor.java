@@ -5,6 +5,7 @@ import com.google.protobuf.Message;
 import dev.metacircular.contract.Bearer;
 import dev.metacircular.contract.Problems;
 import dev.metacircular.contract.v1.AgentGrpc;
+import dev.metacircular.contract.v1.DeployUpdate;
 import dev.metacircular.model.Problem;
 import io.grpc.Context;
 import io.grpc.Contexts;
@@ -73,6 +74,16 @@ final class AuthInterceptor implements ServerInterceptor {
         }
         ServerCall<Q, R> observed = new SimpleForwardingServerCall<>(call) {
             @Override
+            public void sendMessage(R message) {
+                if (message instanceof DeployUpdate update
+                        && update.hasResult()
+                        && !update.getResult().getOk()) {
+                    audited.fails(update.getResult().getError().getKind());
+                }
+                super.sendMessage(message);
+            }
+
+            @Override
             public void close(Status status, Metadata trailers) {
                 audited.end(outcome(status, trailers));
                 super.close(status, trailers);
@@ -121,6 +132,7 @@ final class AuthInterceptor implements ServerInterceptor {
         private final AtomicBoolean ended = new AtomicBoolean();
         private volatile String target = "";
         private volatile String key = "";
+        private volatile String failure = "";
 
         Audited(ServerCall<?, ?> call, Optional<Caller> caller) {
             this.method = call.getMethodDescriptor();
@@ -157,6 +169,11 @@ final class AuthInterceptor implements ServerInterceptor {
                     : Optional.of(message.getField(descriptor));
         }
 
+        /** The call is to end well, and tells that what it was for has failed. */
+        void fails(String kind) {
+            failure = kind;
+        }
+
         void end(String outcome) {
             if (ended.compareAndSet(false, true)) {
                 audit.write(new AuditLog.Entry(
@@ -166,7 +183,7 @@ final class AuthInterceptor implements ServerInterceptor {
                         peer,
                         Objects.requireNonNullElse(method.getBareMethodName(), method.getFullMethodName()),
                         target,
-                        outcome,
+                        outcome.equals("ok") && !failure.isEmpty() ? failure : outcome,
                         Duration.ofNanos(System.nanoTime() - start),
                         key));
             }

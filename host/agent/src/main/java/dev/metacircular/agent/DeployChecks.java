@@ -7,7 +7,9 @@ import dev.metacircular.model.Problem;
 import dev.metacircular.model.Service;
 import dev.metacircular.model.Target;
 import dev.metacircular.runtime.Instance;
+import dev.metacircular.runtime.RuntimeFailure;
 import java.util.List;
+import java.util.Optional;
 
 /** What refuses a deploy before anything happens. */
 final class DeployChecks {
@@ -15,8 +17,10 @@ final class DeployChecks {
     private final Runtimes runtimes;
     private final NodeView view;
     private final VolumeDirectories volumes;
+    private final boolean enforceLimits;
 
-    DeployChecks(Name node, Runtimes runtimes, NodeView view, VolumeDirectories volumes) {
+    DeployChecks(Name node, Runtimes runtimes, NodeView view, VolumeDirectories volumes, boolean enforceLimits) {
+        this.enforceLimits = enforceLimits;
         this.node = node;
         this.runtimes = runtimes;
         this.view = view;
@@ -61,6 +65,9 @@ final class DeployChecks {
                     .next("remove the key secrets")
                     .exception();
         }
+        if (enforceLimits) {
+            checkLimits(id, component);
+        }
         volumes.check(id, component);
         for (KnownService other : view.services()) {
             for (KnownService.Member m : other.components()) {
@@ -70,6 +77,21 @@ final class DeployChecks {
                     throw taken(id, m.id().toString());
                 }
             }
+        }
+    }
+
+    private void checkLimits(ComponentId id, Component component) {
+        Optional<String> lacking;
+        try {
+            lacking = runtimes.of(component.runtime()).unenforceable(component);
+        } catch (RuntimeFailure e) {
+            throw Runtimes.problem(e).at(id.toString()).exception();
+        }
+        if (lacking.isPresent()) {
+            throw Problem.of(Problem.Kind.UNSUPPORTED, lacking.get())
+                    .at(id.toString())
+                    .next("remove the limit, or set limits = \"best-effort\" in the node's agent.toml")
+                    .exception();
         }
     }
 

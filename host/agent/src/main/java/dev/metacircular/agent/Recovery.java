@@ -122,12 +122,13 @@ final class Recovery {
                 runtimes.of(id).bringBack(id);
             }
             boolean runs = Instances.isRunning(instance);
+            if (runs && (!before.wasRunning() || view.stopRequested(id))) {
+                // A stop that was asked for before a crash may still be under way: it is waited for, not raced with.
+                lifecycle.stop(id);
+                runs = false;
+            }
             if (before.wasRunning() && !runs) {
                 startAgain(before, id, faults, started);
-            } else if (before.wasRunning()) {
-                view.clearStop(id);
-            } else if (runs) {
-                lifecycle.stop(id);
             }
         }
         awaitHeld(pending.service(), started, faults);

@@ -145,6 +145,16 @@ class AgentTest {
     }
 
     @Test
+    void auditsADeployThatFailedAsFailed() throws IOException {
+        ServiceDocument missing =
+                shop(TestNode.serving("web", "registry.example:5000/shop:none").build());
+        assertThat(deploy(missing, plan(missing), "a").getLast().getResult().getOk())
+                .isFalse();
+        assertThat(remote.audit().getLast())
+                .contains("\"method\":\"Deploy\"", "\"target\":\"shop\"", "\"outcome\":\"NOT_FOUND\"");
+    }
+
+    @Test
     void listsShowsAndReadsLogs() throws IOException {
         assertThat(deploy(shop(), plan(shop()), "a").getLast().getResult().getOk())
                 .isTrue();

@@ -18,6 +18,7 @@ import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.model.Service;
 import dev.metacircular.model.Target;
 import dev.metacircular.model.Volume;
+import dev.metacircular.registry.PendingDeploy;
 import dev.metacircular.runtime.FakeFaults;
 import dev.metacircular.runtime.FakeFaults.Operation;
 import dev.metacircular.runtime.FakeProgram;
@@ -196,6 +197,33 @@ class DeployTest {
         assertThat(node.only(WEB).image()).endsWith(":v1");
         assertThat(Instances.isRunning(node.only(WEB))).isTrue();
         assertThat(node.deploy(next).error()).isEmpty();
+    }
+
+    @Test
+    void waitsForAStopThatIsStillUnderWayWhenItRecovers() throws InterruptedException {
+        Component web = serving("web", IMAGE + ":v1").restart(new RestartPolicy.No()).build();
+        assertThat(node.deploy(service("shop", web)).error()).isEmpty();
+        Instance before = node.only(WEB);
+        Name shop = Name.of("shop");
+        node.registry.beginDeploy(
+                new PendingDeploy(
+                        shop,
+                        node.registry.reserveGeneration(shop),
+                        node.clock.instant(),
+                        "tester",
+                        false,
+                        true,
+                        List.of(),
+                        List.of(new PendingDeploy.Before(
+                                WEB, "container", before.id().value(), true, true))),
+                node.generation(shop));
+        node.registry.recordStopRequest(before.id().value());
+        node.restart();
+        node.settle();
+        assertThat(node.only(WEB).id()).isEqualTo(before.id());
+        assertThat(TestNode.startedAt(node.only(WEB))).isAfter(TestNode.startedAt(before));
+        assertThat(node.registry.stopRequests()).isEmpty();
+        assertThat(node.registry.pendingDeploys()).isEmpty();
     }
 
     @Test

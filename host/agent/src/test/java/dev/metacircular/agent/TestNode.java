@@ -88,8 +88,8 @@ final class TestNode implements AutoCloseable {
         lifecycle = new Lifecycle(NODE, runtimes, view, volumes, true);
         recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, events);
         recovery.blockPending();
-        DeployPlanner planner =
-                new DeployPlanner(NODE, runtimes, view, lifecycle, new DeployChecks(NODE, runtimes, view, volumes));
+        DeployPlanner planner = new DeployPlanner(
+                NODE, runtimes, view, lifecycle, new DeployChecks(NODE, runtimes, view, volumes, true));
         deploys = new DeployService(runtimes, ledger, view, lifecycle, locks, planner, recovery, events, clock);
         supervisor = new Supervisor(new Supervisor.Parts(
                 runtimes, view, lifecycle, locks, recovery, events, (_, _) -> false, clock, booting));

@@ -1,5 +1,6 @@
 package dev.metacircular.runtime;
 
+import dev.metacircular.model.Component;
 import dev.metacircular.model.HealthCheck;
 import dev.metacircular.model.ImageRef;
 import dev.metacircular.model.RuntimeKind;
@@ -41,6 +42,11 @@ public interface Runtime extends AutoCloseable {
 
     /** Removes the network if it exists and nothing uses it; idempotent. */
     void removeNetwork(Network network);
+
+    /** Which of the component's resource limits cannot be enforced on this node, and why; empty if all can. */
+    default Optional<String> unenforceable(Component component) {
+        return Optional.empty();
+    }
 
     /**
      * Makes an instance with its canonical name, not started. Idempotent for the same identity: an instance that bears the same

@@ -1,6 +1,7 @@
 package dev.metacircular.runtime.podman;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.metacircular.model.Component;
 import dev.metacircular.model.HealthCheck;
 import dev.metacircular.model.Identity;
 import dev.metacircular.model.ImageRef;
@@ -133,22 +134,30 @@ public final class PodmanRuntime implements Runtime {
     }
 
     private boolean canLimit(InstanceSpec spec) {
-        List<String> wanted = ContainerSpec.controllers(spec.component());
-        if (wanted.isEmpty()) {
+        if (ContainerSpec.controllers(spec.component()).isEmpty()) {
             return false;
+        }
+        Optional<String> lacking = unenforceable(spec.component());
+        if (lacking.isPresent() && spec.enforceLimits()) {
+            throw new RuntimeFailure(Kind.UNSUPPORTED, spec.identity().component() + ": " + lacking.get());
+        }
+        return lacking.isEmpty();
+    }
+
+    @Override
+    public Optional<String> unenforceable(Component component) {
+        List<String> wanted = ContainerSpec.controllers(component);
+        if (wanted.isEmpty()) {
+            return Optional.empty();
         }
         NodeInfo info = node.get(options.deadlines().call());
         List<String> lacking = wanted.stream().filter(c -> !info.limits(c)).toList();
-        if (!lacking.isEmpty() && spec.enforceLimits()) {
-            throw new RuntimeFailure(
-                    Kind.UNSUPPORTED,
-                    "cannot limit " + String.join(" and ", lacking) + " of "
-                            + spec.identity().component() + ": "
-                            + (info.cgroupV2()
-                                    ? "the cgroup controllers are not delegated to podman's user"
-                                    : "the node has cgroups v1, where an ordinary user cannot"));
-        }
-        return lacking.isEmpty();
+        return lacking.isEmpty()
+                ? Optional.empty()
+                : Optional.of("cannot limit " + String.join(" and ", lacking) + ": "
+                        + (info.cgroupV2()
+                                ? "the cgroup controllers are not delegated to podman's user"
+                                : "the node has cgroups v1, where an ordinary user cannot"));
     }
 
     @Override
