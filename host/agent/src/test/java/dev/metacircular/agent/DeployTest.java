@@ -201,7 +201,8 @@ class DeployTest {
 
     @Test
     void waitsForAStopThatIsStillUnderWayWhenItRecovers() throws InterruptedException {
-        Component web = serving("web", IMAGE + ":v1").restart(new RestartPolicy.No()).build();
+        Component web =
+                serving("web", IMAGE + ":v1").restart(new RestartPolicy.No()).build();
         assertThat(node.deploy(service("shop", web)).error()).isEmpty();
         Instance before = node.only(WEB);
         Name shop = Name.of("shop");
