@@ -21,6 +21,7 @@ pub fn add(b: *std.Build, sdk: Sdk) void {
         step.dependOn(&install.step);
     }
     addTool(b, step, "pack", "tests/pack.zig", "erofs", "kernel/fs/erofs.zig");
+    addTool(b, step, "mutate", "tests/mutate.zig", "erofs", "kernel/fs/erofs.zig");
     addTool(b, step, "channel", "tests/channel_file.zig", "channel", "kernel/dev/channel.zig");
     b.getInstallStep().dependOn(step);
 }
