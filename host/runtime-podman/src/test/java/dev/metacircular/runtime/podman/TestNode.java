@@ -219,7 +219,7 @@ final class TestNode implements ConformanceBackend {
             case LONG_LINE -> "head -c 40000 /dev/zero | tr '\\0' x; echo; echo end";
             case TICKS -> "for i in 0 1 2 3 4 5 6 7 8 9; do echo tick; usleep 100000; done";
             case SERVES -> "mkdir /tmp/www; echo ok >/tmp/www/ok; exec httpd -f -p 8080 -h /tmp/www";
-            case MUTE -> "exec nc -lk -p 8080 -e sleep 100";
+            case MUTE -> "exec nc -ll -p 8080 -e sleep 100";
             case REPORTS ->
                 "trap 'exit 0' TERM; echo \"greeting=$GREETING secret=$PASSWORD file=$(cat /data/file) user=$(id -u)\"; "
                         + UNTIL_ASKED;
