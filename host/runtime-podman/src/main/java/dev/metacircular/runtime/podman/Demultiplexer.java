@@ -88,6 +88,9 @@ final class Demultiplexer {
 
         @Override
         public synchronized int read(byte[] target, int start, int length) throws IOException {
+            if (length == 0) {
+                return 0;
+            }
             try {
                 while (pieces.isEmpty() && !ended) {
                     wait();
