@@ -4,7 +4,7 @@ import picocli.CommandLine.Option;
 
 /** The options that every command has. */
 final class JsonOption {
-    @Option(names = "--json", description = "Results as JSON on standard output, errors as JSON on standard error.")
+    @Option(names = "--json", description = "Results and failures as JSON on standard output.")
     boolean json;
 
     @Option(

@@ -10,6 +10,9 @@ final class Outcomes {
     private static final int SIGNAL_BASE = 128;
     private static final int SIGKILL = 9;
 
+    /** What the kernel gives, with the cause of a panic, when it refuses to start a workload. */
+    private static final int REFUSED = 126;
+
     private Outcomes() {}
 
     /**
@@ -35,7 +38,8 @@ final class Outcomes {
                     case RETURNED, VM_EXIT -> "ended, status " + status;
                     case STOP_REQUEST -> "stopped, status " + status;
                     case FAULT -> "crashed, status " + status;
-                    case KERNEL_PANIC -> "the kernel panicked";
+                    case KERNEL_PANIC ->
+                        status == REFUSED ? "the kernel could not start the workload" : "the kernel panicked";
                     case UNKNOWN -> "ended, status " + status + (text.isEmpty() ? "" : ", " + text);
                 };
             case VmOutcome.Killed killed ->

@@ -8,10 +8,11 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.metacircular.model.Problem;
 import java.io.PrintStream;
+import java.util.Locale;
 
 /**
- * Where a command says things. With {@code --json} results are JSON on standard output and errors JSON on standard error; progress for
- * people is left out.
+ * Where a command says things. With {@code --json} results and failures are JSON on standard output, and of what is for
+ * people only failures stay, on standard error.
  *
  * @param json whether programs read it
  */
@@ -40,16 +41,16 @@ record Report(boolean json, PrintStream out, PrintStream err) {
         }
     }
 
+    /** A failure: for people on standard error, and for programs an object on standard output. */
     void error(Problem problem) {
-        if (json) {
-            ObjectNode error = object().put("kind", problem.kind().name().toLowerCase(java.util.Locale.ROOT))
-                    .put("what", problem.what())
-                    .put("where", problem.where())
-                    .put("next", problem.next());
-            err.println(write(object().set("error", error)));
-        } else {
-            err.println("error: " + problem);
-        }
+        value(object().put("result", "failed")
+                .set(
+                        "error",
+                        object().put("kind", problem.kind().name().toLowerCase(Locale.ROOT))
+                                .put("what", problem.what())
+                                .put("where", problem.where())
+                                .put("next", problem.next())));
+        err.println("error: " + problem);
         err.flush();
     }
 

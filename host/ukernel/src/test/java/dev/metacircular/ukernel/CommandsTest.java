@@ -55,7 +55,9 @@ class CommandsTest {
         assertThat(bench.run(folder).status()).isEqualTo(2);
         Workbench.Result json = bench.run(folder, "build", "--json");
         assertThat(json.status()).isEqualTo(1);
-        assertThat(json.err()).startsWith("{\"error\":{\"kind\":\"not_found\",\"what\":\"no ukernel.toml");
+        assertThat(json.out())
+                .startsWith("{\"result\":\"failed\",\"error\":{\"kind\":\"not_found\",\"what\":\"no ukernel.toml");
+        assertThat(json.err()).startsWith("error: ");
     }
 
     @Test

@@ -24,6 +24,9 @@ class OutcomesTest {
     @Test
     void whereTheVmmOrTheKernelFailedItIs125() {
         assertThat(status(0, ExitCause.KERNEL_PANIC)).isEqualTo(125);
+        VmOutcome refused = new VmOutcome.Exited(126, ExitCause.KERNEL_PANIC, "no manifest");
+        assertThat(Outcomes.status(refused)).isEqualTo(125);
+        assertThat(Outcomes.brief(refused)).isEqualTo("the kernel could not start the workload");
         assertThat(Outcomes.status(new VmOutcome.EndedWithoutStatus(""))).isEqualTo(125);
         assertThat(Outcomes.status(new VmOutcome.VmmFailed(OptionalInt.of(1), "no")))
                 .isEqualTo(125);
