@@ -87,7 +87,7 @@ final class ExecCommand implements Command {
         StreamObserver<ExecInput> input = stub.exec(received);
         input.onNext(ExecInput.newBuilder().setStart(start).build());
         terminal.onResize(size -> sendResize(input, size));
-        Thread pump = new Thread(() -> pump(terminal.input().orElse(session.in()), input), "standard input");
+        Thread pump = new Thread(() -> pump(session.in(), input), "standard input");
         pump.setDaemon(true);
         pump.start();
         try {

@@ -197,6 +197,13 @@ class OfflineCommandsTest {
     }
 
     @Test
+    void aTerminalWithoutSizeHasTheUsualOne() {
+        assertThat(RawTerminal.parse("50 132").getColumns()).isEqualTo(132);
+        assertThat(RawTerminal.parse("0 0").getRows()).isEqualTo(24);
+        assertThat(RawTerminal.parse("stty: no size").getColumns()).isEqualTo(80);
+    }
+
+    @Test
     void durationsAndSizesAreShort() {
         assertThat(Text.duration(Duration.ofSeconds(-3))).isEqualTo("0s");
         assertThat(Text.duration(Duration.ofSeconds(59))).isEqualTo("59s");
