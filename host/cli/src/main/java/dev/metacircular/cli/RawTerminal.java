@@ -50,7 +50,8 @@ final class RawTerminal implements AutoCloseable {
 
     /** {@code rows columns}; a terminal that does not know its size has 80 by 24. */
     static TerminalSize parse(String size) {
-        String[] numbers = size.matches("[1-9][0-9]{0,4} [1-9][0-9]{0,4}") ? size.split(" ") : new String[] {"24", "80"};
+        String[] numbers =
+                size.matches("[1-9][0-9]{0,4} [1-9][0-9]{0,4}") ? size.split(" ") : new String[] {"24", "80"};
         return TerminalSize.newBuilder()
                 .setRows(Integer.parseInt(numbers[0]))
                 .setColumns(Integer.parseInt(numbers[1]))
