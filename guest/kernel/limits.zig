@@ -25,6 +25,11 @@ pub const kernel_stack_bytes: u64 = 16 * 1024;
 pub const frames_reserved_min: u32 = 12;
 pub const frames_reserved_divisor: u32 = 64;
 
+/// The objects that one task makes may take this part of memory.
+pub const account_divisor: u64 = 2;
+/// What a handle with its object is charged as: no object is larger.
+pub const handle_charge_bytes: u64 = 160;
+
 /// Address space open to the workload. The first 64 KiB stay unmapped so that a null pointer is a fault.
 pub const user_address_min: u64 = 0x10000;
 pub const user_address_end: u64 = 0x0000_7fff_ffff_f000;

@@ -1,6 +1,7 @@
 //! The ranges of the address space, in order: a treap by address (Seidel and Aragon, 1996), whose nodes also form a
 //! list. It allocates nothing.
 const std = @import("std");
+const Account = @import("../object/account.zig").Account;
 const File = @import("../object/file.zig").File;
 
 pub const Kind = enum(u8) { anonymous, file, kernel };
@@ -21,6 +22,8 @@ pub const Region = struct {
     /// Of kind file: what the bytes come from, and where there `start` is.
     file: ?*File = null,
     offset: u64 = 0,
+    /// Who pays for this region.
+    account: ?*Account = null,
 
     previous: ?*Region = null,
     next: ?*Region = null,

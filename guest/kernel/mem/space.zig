@@ -80,8 +80,11 @@ fn reserve(placement: Placement, bytes: u64, access: Access, kind: regions.Kind,
         .anywhere => try gap(bytes),
     };
     if (tree.count >= limits.regions_max) return error.OutOfMemory;
+    const account = scheduler.current().account;
+    if (account) |payer| try payer.charge(@sizeOf(Region));
+    errdefer if (account) |payer| payer.credit(@sizeOf(Region));
     const region = try pool.create();
-    region.* = .{ .start = where, .end = where + bytes, .access = access, .kind = kind };
+    region.* = .{ .start = where, .end = where + bytes, .access = access, .kind = kind, .account = account };
     if (source) |from| {
         from.file.retain();
         region.file = from.file;
@@ -122,6 +125,7 @@ fn mergeAround(region: *Region) void {
 fn drop(region: *Region) void {
     tree.remove(region);
     if (region.file) |file| file.releaseLocked();
+    if (region.account) |payer| payer.credit(@sizeOf(Region));
     pool.destroy(region);
 }
 
@@ -130,6 +134,9 @@ fn splitAt(address: u64) Error!void {
     const region = tree.find(address) orelse return;
     if (region.start == address) return;
     if (tree.count >= limits.regions_max) return error.OutOfMemory;
+    const account = scheduler.current().account;
+    if (account) |payer| try payer.charge(@sizeOf(Region));
+    errdefer if (account) |payer| payer.credit(@sizeOf(Region));
     const upper = try pool.create();
     upper.* = .{
         .start = address,
@@ -138,6 +145,7 @@ fn splitAt(address: u64) Error!void {
         .kind = region.kind,
         .file = region.file,
         .offset = if (region.file != null) region.offset + (address - region.start) else 0,
+        .account = account,
     };
     if (upper.file) |file| file.retainLocked();
     region.end = address;

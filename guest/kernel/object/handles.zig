@@ -5,6 +5,8 @@ const limits = @import("../limits.zig");
 const frames = @import("../mem/frames.zig");
 const layout = @import("../mem/layout.zig");
 const lock = @import("../sched/lock.zig");
+const scheduler = @import("../sched/scheduler.zig");
+const Account = @import("account.zig").Account;
 
 pub const Tag = enum(u8) { task = 1, io = 2, ipc = 3, net = 4, cap = 5, span = 6, time = 7, poll = 8, mem = 9 };
 
@@ -13,6 +15,8 @@ const Entry = extern struct {
     object: ?*anyopaque,
     generation: u32,
     tag: u32,
+    account: ?*Account,
+    reserved: u64 = 0,
 };
 
 const entries_per_page = limits.page_bytes / @sizeOf(Entry);
@@ -37,6 +41,9 @@ pub fn open(tag: Tag, object: *anyopaque) error{OutOfHandles}!u64 {
     while (index < page_count and used_in_page[index] == entries_per_page) index += 1;
     first_open = index;
     if (index == page_count) return error.OutOfHandles;
+    const account = scheduler.current().account;
+    if (account) |payer| payer.charge(limits.handle_charge_bytes) catch return error.OutOfHandles;
+    errdefer if (account) |payer| payer.credit(limits.handle_charge_bytes);
     const page = pages[index] orelse blk: {
         const frame = frames.allocateUser() orelse return error.OutOfHandles;
         frames.zero(frame);
@@ -47,7 +54,7 @@ pub fn open(tag: Tag, object: *anyopaque) error{OutOfHandles}!u64 {
         if (entry.object != null) continue;
         last_generation +%= 1;
         if (last_generation == 0) last_generation = 1;
-        entry.* = .{ .object = object, .generation = last_generation, .tag = @intFromEnum(tag) };
+        entry.* = .{ .object = object, .generation = last_generation, .tag = @intFromEnum(tag), .account = account };
         used_in_page[index] += 1;
         used += 1;
         return encode(@intCast(index * entries_per_page + position), tag, last_generation);
@@ -75,6 +82,7 @@ pub fn get(comptime T: type, handle: u64, tag: Tag) error{BadHandle}!*T {
 pub fn close(handle: u64, tag: Tag) error{BadHandle}!void {
     const entry = find(handle, tag) orelse return error.BadHandle;
     entry.object = null;
+    if (entry.account) |payer| payer.credit(limits.handle_charge_bytes);
     used -= 1;
     const slot: u32 = @truncate(handle & 0xffffff);
     const index: u32 = @intCast(slot / entries_per_page);

@@ -5,6 +5,7 @@ const heap = @import("../sched/heap.zig");
 const cpu = @import("../arch/cpu.zig");
 const traps = @import("../arch/traps.zig");
 const limits = @import("../limits.zig");
+const Account = @import("account.zig").Account;
 
 pub const State = enum(u8) { ready, running, blocked, ended };
 
@@ -90,6 +91,9 @@ pub const Task = struct {
     active_rights: [8]u32 = .{0} ** 8,
     capability_epoch: u32 = 0,
     handle: u64 = 0,
+    /// What it makes is charged here; what it is itself, to who spawned it.
+    account: ?*Account = null,
+    charged_to: ?*Account = null,
     /// Its registers were set from outside while it stood in a call, whose result is lost.
     context_replaced: bool = false,
     /// task_resume went on with a frame that was made inside a handler.

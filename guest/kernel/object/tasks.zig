@@ -13,6 +13,7 @@ const lock = @import("../sched/lock.zig");
 const scheduler = @import("../sched/scheduler.zig");
 const handles = @import("handles.zig");
 const machine = @import("../machine.zig");
+const Account = @import("account.zig").Account;
 const task_object = @import("task.zig");
 const Task = task_object.Task;
 
@@ -79,11 +80,21 @@ pub fn createIdle(state: *cpu.PerCpu) Error!*Task {
 /// What a new task does in the kernel before it goes to user mode: fill the frame. The lock is not held.
 pub const Begin = *const fn (frame: *traps.Frame) void;
 
+const task_bytes = limits.page_bytes + limits.kernel_stack_bytes;
+
 /// A blocked task; `scheduler.makeReady` starts it.
 pub fn create(begin: Begin) Error!*Task {
     std.debug.assert(lock.isHeld());
     if (alive == limits.tasks_max) return error.TooMany;
+    const account = Account.create() catch return error.NoMemory;
+    errdefer account.release();
+    // The first task has no spawner.
+    const spawner = scheduler.current().account;
+    if (spawner) |payer| payer.charge(task_bytes) catch return error.NoMemory;
+    errdefer if (spawner) |payer| payer.credit(task_bytes);
     const task = try allocateTask();
+    task.account = account;
+    task.charged_to = spawner;
     last_id += 1;
     task.id = last_id;
     // One for the run, one for the handle.
@@ -210,6 +221,8 @@ pub fn dropReference(task: *Task) void {
     task.references -= 1;
     if (task.references == 0) {
         alive -= 1;
+        if (task.account) |account| account.release();
+        if (task.charged_to) |payer| payer.credit(task_bytes);
         for (cpu.all[0..cpu.count]) |state| {
             if (state.fpu_owner == task) state.fpu_owner = null;
         }
