@@ -5,7 +5,6 @@ import dev.metacircular.vm.ChannelReader;
 import dev.metacircular.vm.ConsoleEvent;
 import dev.metacircular.vm.ConsoleReader;
 import dev.metacircular.vm.VirtualMachine;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -61,6 +60,7 @@ final class LogsCommand implements Callable<Integer> {
     }
 
     private void showConsole(VirtualMachine vm, Report report) throws InterruptedException {
+        ConsoleText text = new ConsoleText();
         try (ConsoleReader reader = vm.console()) {
             while (true) {
                 Optional<ConsoleEvent> event = reader.next(patience());
@@ -75,9 +75,7 @@ final class LogsCommand implements Callable<Integer> {
                         byte[] bytes = new byte[output.bytes().remaining()];
                         output.bytes().duplicate().get(bytes);
                         if (report.json()) {
-                            report.value(Report.object()
-                                    .put("event", "console")
-                                    .put("text", new String(bytes, StandardCharsets.UTF_8)));
+                            report.value(Report.object().put("event", "console").put("text", text.add(bytes)));
                         } else {
                             report.out().write(bytes, 0, bytes.length);
                             report.out().flush();

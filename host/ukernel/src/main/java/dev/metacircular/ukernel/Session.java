@@ -12,7 +12,6 @@ import dev.metacircular.vm.VmOutcome;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -36,6 +35,7 @@ final class Session {
     private final FaultText faults;
     private final Optional<Path> logs;
     private final AtomicBoolean over = new AtomicBoolean();
+    private final ConsoleText consoleText = new ConsoleText();
     private final CountDownLatch shown = new CountDownLatch(1);
     private final Queue<String> crashes = new ConcurrentLinkedQueue<>();
 
@@ -138,8 +138,10 @@ final class Session {
 
     private void show(byte[] bytes) {
         if (report.json()) {
-            report.value(
-                    Report.object().put("event", "console").put("text", new String(bytes, StandardCharsets.UTF_8)));
+            String text = consoleText.add(bytes);
+            if (!text.isEmpty()) {
+                report.value(Report.object().put("event", "console").put("text", text));
+            }
         } else {
             report.out().write(bytes, 0, bytes.length);
             report.out().flush();
