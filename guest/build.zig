@@ -54,6 +54,9 @@ pub fn build(b: *std.Build) void {
     const sdk: Sdk = .create(b, abi);
     sdk.install(b);
     workloads.add(b, sdk);
+
+    const tidy = b.addFmt(.{ .paths = &.{ "abi", "build.zig", "kernel", "lib", "tests" }, .check = true });
+    test_step.dependOn(&tidy.step);
 }
 
 /// The kernel's own instruction set: no vector or x87 registers, which belong to the workload alone.

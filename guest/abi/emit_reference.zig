@@ -23,13 +23,30 @@ pub fn reference(model: Model, allocator: Allocator, out: *Writer) !void {
         \\**Handles** are opaque 64-bit numbers. A stale, foreign or wrong one is `bad_handle`, never another object.
         \\
         \\**Pointers** must lie in user memory with the access needed; `bad_pointer` otherwise. When an output is found bad only after
-        \\the work is done (another task unmapped it), the work stands and the call says `bad_pointer`.
+        \\the work is done (another task unmapped it), the work stands and the call says `bad_pointer`. Where the page behind a pointer
+        \\is one that memory has run out for, every function may say `out_of_memory`.
         \\
         \\**Capabilities** are checked against the calling task's active set at each use. They are defence in depth inside one address
         \\space; the VM is the boundary.
         \\
         \\**Versions.** Major and minor as in semantic versioning; before 1.0 a minor version may break. A kernel runs what was built for its
         \\major and a minor not above its own.
+        \\
+        \\**Writing a workload.** `zig build sdk` in `guest` makes `zig-out/sdk`: `include` (`ukernel.h`; `uk.h`, `stdio.h`, `stdlib.h`,
+        \\`string.h`: a small environment), `lib/libukernel.a` (start-up, the functions below, the environment) and `zig` (the
+        \\same for Zig). A program is a static or static-PIE ELF; it must not relocate itself, the kernel does. In C it has
+        \\`main(argc, argv)`, whose result is the VM's status; in Zig `pub fn main` that returns `void`, `u8` or an error union of them, and
+        \\`@import("ukernel")`.
+        \\
+        \\    zig cc -target x86_64-freestanding-none -mcpu=x86_64 -O2 -g -ffreestanding -nostdlib -static -I sdk/include \
+        \\        hello.c sdk/lib/libukernel.a -Wl,--gc-sections -Wl,-z,max-page-size=4096 -o hello
+        \\    zig build-exe -target x86_64-freestanding-none -mcpu=x86_64 -OReleaseSafe -fllvm -flld -fno-PIE --dep workload \
+        \\        --dep ukernel -Mroot=sdk/zig/root.zig --dep ukernel -Mworkload=hello.zig -Mukernel=sdk/zig/ukernel.zig \
+        \\        sdk/lib/libukernel.a --gc-sections -z norelro -z max-page-size=4096 --name hello
+        \\
+        \\The environment enables the capabilities that it needs on first use, as far as the image's manifest allows them: io for the console,
+        \\log for `uk_log`, mem for `malloc` and stacks, task for `uk_thread_start`. A function that an older kernel's gate lacks
+        \\answers UNSUPPORTED.
         \\
         \\
     , .{ model.major, model.minor });

@@ -55,12 +55,14 @@ pub const Sdk = struct {
     pub const Language = enum { c, zig };
 
     /// A static workload of one source file.
-    pub fn addProgram(sdk: Sdk, b: *std.Build, name: []const u8, language: Language, source: std.Build.LazyPath) *std.Build.Step.Compile {
+    /// Position-independent with `pie`: the kernel chooses its place and relocates it.
+    pub fn addProgram(sdk: Sdk, b: *std.Build, name: []const u8, language: Language, source: std.Build.LazyPath, pie: bool) *std.Build.Step.Compile {
         const module = b.createModule(.{
             .root_source_file = if (language == .zig) sdk.zig.path(b, "root.zig") else null,
             .target = workloadTarget(b),
             .optimize = .ReleaseSafe,
             .strip = false,
+            .pic = pie,
             .stack_protector = false,
             .stack_check = false,
             .unwind_tables = .none,
@@ -81,7 +83,7 @@ pub const Sdk = struct {
         }
         module.linkLibrary(sdk.library);
         const program = b.addExecutable(.{ .name = name, .root_module = module, .use_llvm = true, .use_lld = true });
-        program.pie = false;
+        program.pie = pie;
         program.build_id = .none;
         program.link_gc_sections = true;
         program.link_z_max_page_size = 4096;

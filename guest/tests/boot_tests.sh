@@ -37,6 +37,12 @@ for kernel in minimal net full; do
         expect "hello on $kernel, $vcpus processors" 'exit 42 ' 'hello from hello' hello $vcpus 64 30
     done
 done
+pack pie minimal hello-pie
+expect 'a position-independent program' 'exit 0 0 ' 'hello from hello-pie' pie 1 16 30
+pack zig minimal hello-zig
+expect 'a program in Zig' 'exit 0 0 ' 'hello from hello-zig' zig 1 16 30
+pack library full library "arg two words" "env KEY=value=1"
+for vcpus in 1 2; do expect "the C library, $vcpus processors" 'exit 0 0 ' ' passed, 0 failed' library $vcpus 64 30; done
 expect 'hello in 2 MiB' 'exit 42 ' 'hello from hello' hello 1 2 30
 
 crash() { # way status text

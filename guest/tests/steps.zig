@@ -2,10 +2,12 @@
 const std = @import("std");
 const Sdk = @import("../lib/steps.zig").Sdk;
 
-const Workload = struct { name: []const u8, language: Sdk.Language, source: []const u8 };
+const Workload = struct { name: []const u8, language: Sdk.Language, source: []const u8, pie: bool = false };
 
 const list = [_]Workload{
     .{ .name = "hello", .language = .c, .source = "tests/hello.c" },
+    .{ .name = "hello-pie", .language = .c, .source = "tests/hello.c", .pie = true },
+    .{ .name = "library", .language = .c, .source = "tests/library.c" },
     .{ .name = "conformance", .language = .zig, .source = "tests/conformance.zig" },
     .{ .name = "stress", .language = .zig, .source = "tests/stress.zig" },
     .{ .name = "fuzz", .language = .zig, .source = "tests/fuzz.zig" },
@@ -16,7 +18,7 @@ const list = [_]Workload{
 pub fn add(b: *std.Build, sdk: Sdk) void {
     const step = b.step("workloads", "Build the workloads that test the kernel from inside");
     for (list) |workload| {
-        const program = sdk.addProgram(b, workload.name, workload.language, b.path(workload.source));
+        const program = sdk.addProgram(b, workload.name, workload.language, b.path(workload.source), workload.pie);
         const install = b.addInstallArtifact(program, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
         step.dependOn(&install.step);
     }
