@@ -8,6 +8,7 @@ const std = @import("std");
 const Abi = @import("abi/steps.zig").Abi;
 const fs_steps = @import("kernel/fs/steps.zig");
 const Sdk = @import("lib/steps.zig").Sdk;
+const adapters = @import("adapters/steps.zig");
 const workloads = @import("tests/steps.zig");
 
 pub const Variant = enum { minimal, net, full };
@@ -53,6 +54,7 @@ pub fn build(b: *std.Build) void {
 
     const sdk: Sdk = .create(b, abi);
     sdk.install(b);
+    adapters.add(b, abi, sdk);
     workloads.add(b, sdk);
 
     const tidy = b.addFmt(.{ .paths = &.{ "abi", "build.zig", "kernel", "lib", "tests" }, .check = true });

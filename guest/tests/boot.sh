@@ -6,6 +6,8 @@
 #   REPLIES=1       answers the workload: "READY 1" by a line of input, "READY 2" by the host's stop request
 #   STOP_AFTER=<s>  asks for an orderly stop after that time
 #   APPEND=<words> kernel command line
+#   KERNEL=<file>   boots that kernel rather than the one in the image
+#   RECORDS=1       prints every record of the channel, not only the last
 #   ACCEL=<accel>   default tcg,thread=multi
 # Prints the console and then "exit <status> <cause> <text>" of the channel; 0 when the VM ended by itself in time with a sound channel.
 set -eu
@@ -26,7 +28,7 @@ mkfifo "$work/input"
 set -- -accel "${ACCEL:-tcg,thread=multi}" -cpu max -smp "$vcpus" -m "$memory" \
     -M microvm,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on \
     -global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
-    -kernel "$image" -serial stdio \
+    -kernel "${KERNEL:-$image}" -serial stdio \
     -drive "file=$image,format=raw,if=none,id=root,readonly=on" -device virtio-blk-device,drive=root,bus=virtio-mmio-bus.0 \
     -drive "file=$out.channel,format=raw,if=none,id=channel" -device virtio-blk-device,drive=channel,bus=virtio-mmio-bus.1
 [ -z "${DISK:-}" ] || set -- "$@" -drive "file=$DISK,format=raw,if=none,id=disk" -device virtio-blk-device,drive=disk,bus=virtio-mmio-bus.2
@@ -58,5 +60,5 @@ qemu=
 cat "$out.console" "$work/errors"
 [ "$status" = 0 ] || echo "qemu ended with $status"
 if "$tools/channel" read "$out.channel" > "$work/records"; then good=0; else good=1; fi
-tail -n 1 "$work/records"
+if [ "${RECORDS:-}" = 1 ]; then cat "$work/records"; else tail -n 1 "$work/records"; fi
 exit $good
