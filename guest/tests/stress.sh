@@ -41,6 +41,8 @@ for vcpus in 1 2 4; do
     try reserve stress $vcpus 32 60 '^exit 0 0 ' ' passed, 0 failed' reserve
     try spinners stress $vcpus 64 60 '^exit 0 0 ' '% of their time' spinners
     try fair stress $vcpus 64 60 '^exit 0 0 ' 'throughput mode: .*us late' fair
+    try registers stress $vcpus 64 60 '^exit 0 0 ' 'rounds, ' registers
+    try signals stress $vcpus 64 60 '^exit 0 0 ' '^ok ' signals 3000
     try wake stress $vcpus 64 120 '^exit 0 0 ' '^ok ' wake "${WAKES:-5000}"
 done
 for seed in ${SEEDS:-1 2}; do

@@ -2,11 +2,12 @@
 const std = @import("std");
 const uk = @import("ukernel");
 const t = @import("harness.zig");
+const registers = @import("registers.zig");
 const abi = uk.abi;
 
 const page = abi.page_bytes;
 
-const Mode = enum { jump, reserve, spinners, fair, wake };
+const Mode = enum { jump, reserve, spinners, fair, wake, registers, signals };
 
 pub fn main() u8 {
     const arguments = uk.arguments();
@@ -22,6 +23,8 @@ pub fn main() u8 {
         .spinners => spinners(),
         .fair => fair(),
         .wake => wake(number),
+        .registers => registers.run(),
+        .signals => registers.signals(number),
     };
 }
 
