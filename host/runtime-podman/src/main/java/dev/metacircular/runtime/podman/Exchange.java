@@ -23,15 +23,17 @@ final class Exchange implements AutoCloseable {
     private final HttpInput input;
     private final AtomicReference<RuntimeFailure> reason = new AtomicReference<>();
     private volatile boolean closed;
-    private HttpHead head = new HttpHead(0, false, OptionalLong.empty());
+    private HttpHead head = new HttpHead(0, "", false, OptionalLong.empty());
     private InputStream body = InputStream.nullInputStream();
-    private final ScheduledFuture<?> deadline;
+    private final Watchdog watchdog;
+    private volatile ScheduledFuture<?> deadline;
 
     /** Waits for nothing: {@link #perform} does. */
     Exchange(String purpose, SocketChannel channel, Duration limit, Watchdog watchdog) {
         this.purpose = purpose;
         this.channel = channel;
         this.input = new HttpInput(channel);
+        this.watchdog = watchdog;
         this.deadline = watchdog.after(limit, () -> abort(late(limit)));
     }
 
@@ -54,6 +56,10 @@ final class Exchange implements AutoCloseable {
 
     int status() {
         return head.status();
+    }
+
+    String server() {
+        return head.server();
     }
 
     InputStream body() {
@@ -96,6 +102,12 @@ final class Exchange implements AutoCloseable {
     /** Lifts the deadline: a stream has begun, which its reader watches over by other means. */
     void release() {
         deadline.cancel(false);
+    }
+
+    /** Replaces the deadline by one from now on. */
+    void extend(Duration limit) {
+        deadline.cancel(false);
+        deadline = watchdog.after(limit, () -> abort(late(limit)));
     }
 
     /** Ends the exchange for this reason; the first reason counts. */

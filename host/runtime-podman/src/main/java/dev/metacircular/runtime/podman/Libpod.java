@@ -9,6 +9,8 @@ import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** Calls of libpod's API and what their answers mean. */
 final class Libpod implements AutoCloseable {
@@ -17,6 +19,8 @@ final class Libpod implements AutoCloseable {
     private static final int MAX_ANSWER_BYTES = 64 << 20;
 
     private static final Duration PING = Duration.ofSeconds(2);
+
+    private static final Pattern SERVER = Pattern.compile("Libpod/([0-9][0-9.]*).*");
 
     private final UnixHttp http;
     private final PodmanDeadlines deadlines;
@@ -70,13 +74,21 @@ final class Libpod implements AutoCloseable {
         return http.open(request, deadline);
     }
 
-    /** @throws RuntimeFailure if podman's service does not answer within two seconds, or the deadline of listing if that is less */
-    void ping() {
+    /**
+     * Asks whether podman's service answers, within two seconds, or the deadline of listing if that is less.
+     *
+     * @return podman's version as its service tells it, empty if it does not
+     */
+    String ping() {
         Duration limit = PING.compareTo(deadlines.list()) < 0 ? PING : deadlines.list();
         Request request = Request.get("ask podman", path("/_ping"));
-        Answer answer = http.call(request, limit, MAX_ANSWER_BYTES);
-        if (!answer.isSuccess()) {
-            throw new RuntimeFailure(Kind.UNREACHABLE, "podman is not well: " + answer.message());
+        try (Exchange exchange = http.open(request, limit)) {
+            if (exchange.status() != 200) {
+                throw new RuntimeFailure(
+                        Kind.UNREACHABLE, "cannot ask podman: it answers with status " + exchange.status());
+            }
+            Matcher version = SERVER.matcher(exchange.server());
+            return version.matches() ? version.group(1) : "";
         }
     }
 

@@ -9,7 +9,6 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -43,11 +42,11 @@ final class Pull {
                 ? Libpod.path("/images/pull?tlsVerify=false&compatMode=true&policy=always&reference=") + image
                 : "/v1.40/images/create?fromImage=" + image;
         Request request = Request.post("pull " + reference, target).with(registries.headers(reference));
-        Duration total = libpod.deadlines().pullTotal();
-        try (Exchange exchange = libpod.open(request, total);
+        try (Exchange exchange = libpod.open(request, libpod.deadlines().pullIdle());
                 StreamGuard _ = insecure
                         ? StreamGuard.asking(exchange, libpod.deadlines().pullIdle(), libpod::ping)
                         : StreamGuard.strict(exchange, libpod.deadlines().pullIdle(), stalled())) {
+            exchange.extend(libpod.deadlines().pullTotal());
             try {
                 read(request, exchange, listener);
             } catch (IOException e) {
