@@ -1,6 +1,6 @@
 package dev.metacircular.cli;
 
-import dev.metacircular.cli.http2.Http2Channel;
+import dev.metacircular.cli.transport.AgentChannel;
 import dev.metacircular.contract.ExitStatus;
 import dev.metacircular.contract.Messages;
 import dev.metacircular.contract.Problems;
@@ -52,7 +52,7 @@ final class DeployCommand implements Command {
         target.component().ifPresent(c -> requireComponent(session, service, c));
         ClientConfig.Node node = View.node(session, session.config(), service.node());
         Duration limit = Nodes.limit(session, Nodes.DEPLOY);
-        try (Http2Channel channel = Nodes.channel(session, node)) {
+        try (AgentChannel channel = Nodes.channel(session, node)) {
             AgentGrpc.AgentBlockingStub stub =
                     AgentGrpc.newBlockingStub(channel).withDeadlineAfter(limit.toNanos(), TimeUnit.NANOSECONDS);
             DeployOutput output = new DeployOutput(session, target.service());

@@ -1,7 +1,7 @@
 package dev.metacircular.cli;
 
 import com.google.protobuf.ByteString;
-import dev.metacircular.cli.http2.Http2Channel;
+import dev.metacircular.cli.transport.AgentChannel;
 import dev.metacircular.contract.v1.AgentGrpc;
 import dev.metacircular.contract.v1.ExecInput;
 import dev.metacircular.contract.v1.ExecOutput;
@@ -13,6 +13,8 @@ import dev.metacircular.model.ProblemException;
 import dev.metacircular.model.Target;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ClientCallStreamObserver;
+import io.grpc.stub.ClientResponseObserver;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.io.InputStream;
@@ -22,6 +24,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import picocli.CommandLine.Model.CommandSpec;
@@ -70,7 +73,7 @@ final class ExecCommand implements Command {
                 && session.streams().outIsTerminal()
                 && !session.json()
                 && !arguments.flag("--no-terminal");
-        try (Http2Channel channel = Nodes.channel(session, node);
+        try (AgentChannel channel = Nodes.channel(session, node);
                 RawTerminal terminal = onTerminal ? RawTerminal.open() : RawTerminal.none()) {
             terminal.size().ifPresent(start::setTerminal);
             return exchange(session, node, channel, terminal, start.build());
@@ -78,16 +81,17 @@ final class ExecCommand implements Command {
     }
 
     private static int exchange(
-            Session session, ClientConfig.Node node, Http2Channel channel, RawTerminal terminal, ExecStart start) {
+            Session session, ClientConfig.Node node, AgentChannel channel, RawTerminal terminal, ExecStart start) {
         Received received = new Received(session);
         AgentGrpc.AgentStub stub = AgentGrpc.newStub(channel);
         if (session.timeoutSeconds().isPresent()) {
             stub = stub.withDeadlineAfter(Nodes.limit(session, Nodes.QUESTION).toMillis(), TimeUnit.MILLISECONDS);
         }
-        StreamObserver<ExecInput> input = stub.exec(received);
+        stub.exec(received);
+        ClientCallStreamObserver<ExecInput> input = received.input.join();
         input.onNext(ExecInput.newBuilder().setStart(start).build());
         terminal.onResize(size -> sendResize(input, size));
-        Thread pump = new Thread(() -> pump(session.in(), input), "standard input");
+        Thread pump = new Thread(() -> pump(session.in(), input, received), "standard input");
         pump.setDaemon(true);
         pump.start();
         try {
@@ -113,10 +117,11 @@ final class ExecCommand implements Command {
         }
     }
 
-    private static void pump(InputStream from, StreamObserver<ExecInput> to) {
+    private static void pump(InputStream from, StreamObserver<ExecInput> to, Received received) {
         byte[] chunk = new byte[CHUNK_BYTES];
         try {
             for (int size = from.read(chunk); size >= 0; size = from.read(chunk)) {
+                received.awaitRoom();
                 synchronized (to) {
                     to.onNext(ExecInput.newBuilder()
                             .setData(ByteString.copyFrom(chunk, 0, size))
@@ -132,13 +137,29 @@ final class ExecCommand implements Command {
         }
     }
 
-    private static final class Received implements StreamObserver<ExecOutput> {
+    private static final class Received implements ClientResponseObserver<ExecInput, ExecOutput> {
+        private final CompletableFuture<ClientCallStreamObserver<ExecInput>> input = new CompletableFuture<>();
+        private final Semaphore room = new Semaphore(0);
         private final CompletableFuture<Integer> exit = new CompletableFuture<>();
         private final Session session;
         private Optional<Integer> status = Optional.empty();
 
         private Received(Session session) {
             this.session = session;
+        }
+
+        @Override
+        public void beforeStart(ClientCallStreamObserver<ExecInput> call) {
+            call.setOnReadyHandler(room::release);
+            input.complete(call);
+        }
+
+        /** Waits until the agent takes more, so that what is sent is bounded by the connection's window. */
+        void awaitRoom() {
+            while (!input.join().isReady() && !exit.isDone()) {
+                room.acquireUninterruptibly();
+                room.drainPermits();
+            }
         }
 
         @Override
@@ -172,10 +193,12 @@ final class ExecCommand implements Command {
         @Override
         public void onError(Throwable failure) {
             exit.completeExceptionally(failure);
+            room.release();
         }
 
         @Override
         public void onCompleted() {
+            room.release();
             if (status.isEmpty()) {
                 exit.completeExceptionally(new StatusRuntimeException(
                         Status.INTERNAL.withDescription("the node ended the call without an exit status")));

@@ -1,6 +1,6 @@
 package dev.metacircular.cli;
 
-import dev.metacircular.cli.http2.Http2Channel;
+import dev.metacircular.cli.transport.AgentChannel;
 import dev.metacircular.contract.ExitStatus;
 import dev.metacircular.contract.v1.AgentGrpc;
 import dev.metacircular.contract.v1.LogLine;
@@ -55,7 +55,7 @@ final class LogsCommand implements Command {
         arguments.text("--tail").ifPresent(t -> request.setTail(tail(t)));
         ClientConfig.Node node = Place.of(session, arguments, target.service());
         Duration limit = Nodes.limit(session, WHOLE);
-        try (Http2Channel channel = Nodes.channel(session, node)) {
+        try (AgentChannel channel = Nodes.channel(session, node)) {
             AgentGrpc.AgentBlockingStub stub = AgentGrpc.newBlockingStub(channel);
             if (!follow || session.timeoutSeconds().isPresent()) {
                 stub = stub.withDeadlineAfter(limit.toNanos(), TimeUnit.NANOSECONDS);

@@ -1,6 +1,6 @@
 package dev.metacircular.cli;
 
-import dev.metacircular.cli.http2.Warmup;
+import dev.metacircular.cli.transport.Warmup;
 
 /** The program {@code mcp}. */
 public final class Main {

@@ -1,7 +1,7 @@
 package dev.metacircular.cli;
 
-import dev.metacircular.cli.http2.Endpoint;
-import dev.metacircular.cli.http2.Http2Channel;
+import dev.metacircular.cli.transport.AgentChannel;
+import dev.metacircular.cli.transport.Endpoint;
 import dev.metacircular.contract.Problems;
 import dev.metacircular.contract.v1.AgentGrpc;
 import dev.metacircular.definition.ClientConfig;
@@ -103,7 +103,7 @@ final class Nodes {
     /** One call, or several one after the other, to one node. */
     static <T> T call(
             Session session, ClientConfig.Node node, Duration limit, Function<AgentGrpc.AgentBlockingStub, T> work) {
-        try (Http2Channel channel = channel(session, node)) {
+        try (AgentChannel channel = channel(session, node)) {
             return work.apply(
                     AgentGrpc.newBlockingStub(channel).withDeadlineAfter(limit.toNanos(), TimeUnit.NANOSECONDS));
         } catch (StatusRuntimeException e) {
@@ -111,9 +111,9 @@ final class Nodes {
         }
     }
 
-    static Http2Channel channel(Session session, ClientConfig.Node node) {
+    static AgentChannel channel(Session session, ClientConfig.Node node) {
         Duration connect = limit(session, CONNECT);
-        return new Http2Channel(
+        return new AgentChannel(
                 new Endpoint(
                         node.name().value(),
                         node.address().host(),

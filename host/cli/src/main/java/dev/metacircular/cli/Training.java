@@ -1,6 +1,6 @@
 package dev.metacircular.cli;
 
-import dev.metacircular.cli.http2.Warmup;
+import dev.metacircular.cli.transport.Warmup;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;

@@ -1,4 +1,4 @@
-package dev.metacircular.cli.http2;
+package dev.metacircular.cli.transport;
 
 import java.nio.file.Path;
 import java.time.Duration;

@@ -1,4 +1,4 @@
-package dev.metacircular.cli.http2;
+package dev.metacircular.cli.transport;
 
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
@@ -9,7 +9,6 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
-import java.net.StandardSocketOptions;
 import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.security.GeneralSecurityException;
@@ -24,78 +23,117 @@ import java.security.cert.CertificateNotYetValidException;
 import java.util.Collection;
 import java.util.List;
 import java.util.stream.Stream;
+import javax.net.SocketFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
+import javax.net.ssl.SSLSocketFactory;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
-import jdk.net.ExtendedSocketOptions;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Connects to an agent: TLS 1.3, its own CA alone, its name checked (RFC 9525), X25519. A peer that falls silent is
- * noticed by TCP keep-alive within a minute.
+ * Connects to an agent: TLS 1.3, its own CA alone, its name checked (RFC 9525), X25519. What
+ * fails is an I/O error whose cause is the problem in an operator's words.
  */
 final class Connector {
-    private static final int KEEPALIVE_IDLE_S = 20;
-    private static final int KEEPALIVE_INTERVAL_S = 10;
-    private static final int KEEPALIVE_PROBES = 3;
-
     private final Endpoint endpoint;
 
     Connector(Endpoint endpoint) {
         this.endpoint = endpoint;
     }
 
-    /** @throws ProblemException of kind {@code UNREACHABLE} with the cause in an operator's words */
-    SSLSocket connect() {
-        Socket plain = null;
-        boolean connected = false;
-        try {
-            SSLContext tls = context();
-            int timeoutMs = Math.toIntExact(endpoint.connectTimeout().toMillis());
-            plain = connectPlain(timeoutMs);
-            plain.setTcpNoDelay(true);
-            plain.setOption(StandardSocketOptions.SO_KEEPALIVE, true);
-            plain.setOption(ExtendedSocketOptions.TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-            plain.setOption(ExtendedSocketOptions.TCP_KEEPINTERVAL, KEEPALIVE_INTERVAL_S);
-            plain.setOption(ExtendedSocketOptions.TCP_KEEPCOUNT, KEEPALIVE_PROBES);
-            SSLSocket socket =
-                    (SSLSocket) tls.getSocketFactory().createSocket(plain, endpoint.host(), endpoint.port(), true);
-            socket.setSSLParameters(parameters(socket.getSSLParameters()));
-            socket.setSoTimeout(timeoutMs);
-            socket.startHandshake();
-            if (!"h2".equals(socket.getApplicationProtocol())) {
-                throw unreachable(
-                        "what answers there is not an agent: it does not speak HTTP/2", "check the address", null);
+    /** Makes connections within the endpoint's time-out. */
+    SocketFactory plain() {
+        return new SocketFactory() {
+            @Override
+            public Socket createSocket(InetAddress address, int port) throws IOException {
+                Socket socket = new Socket();
+                try {
+                    socket.connect(new InetSocketAddress(address, port), timeoutMs());
+                    socket.setTcpNoDelay(true);
+                    return socket;
+                } catch (IOException e) {
+                    closeQuietly(socket);
+                    throw new IOException(explain(e));
+                }
             }
-            socket.setSoTimeout(0);
-            connected = true;
-            return socket;
-        } catch (IOException | GeneralSecurityException e) {
-            throw explain(e);
-        } finally {
-            if (!connected && plain != null) {
-                closeQuietly(plain);
+
+            @Override
+            public Socket createSocket(String host, int port) throws IOException {
+                return createSocket(InetAddress.getByName(host), port);
             }
-        }
+
+            @Override
+            public Socket createSocket(String host, int port, InetAddress local, int localPort) throws IOException {
+                return createSocket(host, port);
+            }
+
+            @Override
+            public Socket createSocket(InetAddress address, int port, InetAddress local, int localPort)
+                    throws IOException {
+                return createSocket(address, port);
+            }
+        };
     }
 
-    /** Tries the host's addresses one after the other; the last failure counts. */
-    private Socket connectPlain(int timeoutMs) throws IOException {
-        IOException last = new UnknownHostException(endpoint.host());
-        for (InetAddress address : InetAddress.getAllByName(endpoint.host())) {
-            Socket socket = new Socket();
-            try {
-                socket.connect(new InetSocketAddress(address, endpoint.port()), timeoutMs);
-                return socket;
-            } catch (IOException e) {
-                closeQuietly(socket);
-                last = e;
+    /** Lays TLS over a connection, handshake included, within the endpoint's time-out. */
+    SSLSocketFactory tls() {
+        return new SSLSocketFactory() {
+            @Override
+            public Socket createSocket(Socket socket, String host, int port, boolean autoClose) throws IOException {
+                try {
+                    SSLSocket tls = (SSLSocket) context()
+                            .getSocketFactory()
+                            .createSocket(socket, endpoint.host(), endpoint.port(), autoClose);
+                    tls.setSSLParameters(parameters(tls.getSSLParameters()));
+                    tls.setSoTimeout(timeoutMs());
+                    tls.startHandshake();
+                    tls.setSoTimeout(0);
+                    return tls;
+                } catch (IOException | GeneralSecurityException e) {
+                    throw new IOException(explain(e));
+                } catch (ProblemException e) {
+                    throw new IOException(e);
+                }
             }
-        }
-        throw last;
+
+            @Override
+            public String[] getDefaultCipherSuites() {
+                return new String[0];
+            }
+
+            @Override
+            public String[] getSupportedCipherSuites() {
+                return new String[0];
+            }
+
+            @Override
+            public Socket createSocket(String host, int port) throws IOException {
+                return createSocket(plain().createSocket(host, port), host, port, true);
+            }
+
+            @Override
+            public Socket createSocket(String host, int port, InetAddress local, int localPort) throws IOException {
+                return createSocket(host, port);
+            }
+
+            @Override
+            public Socket createSocket(InetAddress address, int port) throws IOException {
+                return createSocket(plain().createSocket(address, port), address.getHostName(), port, true);
+            }
+
+            @Override
+            public Socket createSocket(InetAddress address, int port, InetAddress local, int localPort)
+                    throws IOException {
+                return createSocket(address, port);
+            }
+        };
+    }
+
+    private int timeoutMs() {
+        return Math.toIntExact(endpoint.connectTimeout().toMillis());
     }
 
     private static SSLParameters parameters(SSLParameters parameters) {

@@ -1,0 +1,90 @@
+package dev.metacircular.cli.transport;
+
+import dev.metacircular.contract.Bearer;
+import dev.metacircular.contract.Problems;
+import dev.metacircular.model.ProblemException;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ClientCall;
+import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
+import io.grpc.ForwardingClientCallListener.SimpleForwardingClientCallListener;
+import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.okhttp.OkHttpChannelBuilder;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/**
+ * A gRPC channel to one agent, with the node's token on every call. It connects with its first call, and anew after the connection was
+ * lost. A call that could not connect ends with a typed problem in an operator's words.
+ */
+public final class AgentChannel extends Channel implements AutoCloseable {
+    private static final int KEEPALIVE_S = 30;
+    private static final int KEEPALIVE_ANSWER_S = 20;
+
+    private final Endpoint endpoint;
+    private final ManagedChannel channel;
+
+    public AgentChannel(Endpoint endpoint, String userAgent) {
+        this.endpoint = endpoint;
+        Connector connector = new Connector(endpoint);
+        this.channel = OkHttpChannelBuilder.forAddress(endpoint.host(), endpoint.port())
+                .socketFactory(connector.plain())
+                .sslSocketFactory(connector.tls())
+                .userAgent(userAgent)
+                .keepAliveTime(KEEPALIVE_S, TimeUnit.SECONDS)
+                .keepAliveTimeout(KEEPALIVE_ANSWER_S, TimeUnit.SECONDS)
+                .maxInboundMessageSize(16 << 20)
+                .disableRetry()
+                .disableServiceConfigLookUp()
+                .build();
+    }
+
+    @Override
+    public <Q, A> ClientCall<Q, A> newCall(MethodDescriptor<Q, A> method, CallOptions options) {
+        return new SimpleForwardingClientCall<>(channel.newCall(method, options)) {
+            @Override
+            public void start(Listener<A> responses, Metadata headers) {
+                headers.put(Bearer.AUTHORIZATION, Bearer.header(endpoint.token().get()));
+                super.start(new Explaining<>(responses), headers);
+            }
+        };
+    }
+
+    @Override
+    public String authority() {
+        return channel.authority();
+    }
+
+    /** Ends every call. */
+    @Override
+    public void close() {
+        channel.shutdownNow();
+    }
+
+    /** Replaces the transport's words for a connection that could not be made by the problem behind them. */
+    private static final class Explaining<A> extends SimpleForwardingClientCallListener<A> {
+        Explaining(ClientCall.Listener<A> listener) {
+            super(listener);
+        }
+
+        @Override
+        public void onClose(Status status, Metadata trailers) {
+            ProblemException known = Stream.iterate(status.getCause(), c -> c != null, Throwable::getCause)
+                    .filter(ProblemException.class::isInstance)
+                    .map(ProblemException.class::cast)
+                    .findFirst()
+                    .orElse(null);
+            if (known == null) {
+                super.onClose(status, trailers);
+                return;
+            }
+            StatusRuntimeException told = Problems.toStatus(known.problem());
+            Metadata detail = told.getTrailers();
+            super.onClose(told.getStatus().withCause(known), detail == null ? new Metadata() : detail);
+        }
+    }
+}
