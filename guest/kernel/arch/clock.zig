@@ -27,7 +27,8 @@ var own: Scale = .{};
 /// Where user mode reads it; the kernel's own until the gate is mapped.
 pub var scale: *volatile Scale = &own;
 pub var entry_tsc: u64 = 0;
-var best_window_ns: u64 = 0;
+/// The hypervisor gave the rate.
+var is_exact = false;
 
 pub noinline fn nowNs() u64 {
     return at(x86.rdtsc());
@@ -47,7 +48,7 @@ pub fn init(tsc_at_entry: u64) void {
     scale.base_tsc = tsc_at_entry;
     if (hypervisorMultiplier()) |multiplier| {
         scale.multiplier = multiplier;
-        best_window_ns = std.math.maxInt(u64);
+        is_exact = true;
         return;
     }
     lapic.startTimer(std.math.maxInt(u32));
@@ -59,7 +60,6 @@ pub fn init(tsc_at_entry: u64) void {
     const elapsed_ns: u64 = start.left -% end.left;
     if (elapsed_ns == 0) @panic("the LAPIC timer does not count");
     scale.multiplier = (elapsed_ns << 32) / @max(1, end.tsc - start.tsc);
-    best_window_ns = elapsed_ns;
 }
 
 /// Both clocks at one moment: the quickest of a few readings, the TSC taken in its middle.
@@ -82,16 +82,19 @@ const Sample = struct {
     }
 };
 
-/// Improves the rate from a longer window: `elapsed_ns` by the LAPIC between two TSC values. Caller holds the lock.
+/// Improves the rate from a long window: `elapsed_ns` by the LAPIC between two TSC values. The second is taken after the timer's
+/// interrupt, which comes late on a busy host and never early: such a rate is at most the true one, so it is taken only when it is
+/// above the present one. Caller holds the lock.
 pub fn refine(start_tsc: u64, end_tsc: u64, elapsed_ns: u64) void {
-    if (elapsed_ns < best_window_ns *| 4 or end_tsc <= start_tsc) return;
-    best_window_ns = elapsed_ns;
+    if (is_exact or end_tsc <= start_tsc) return;
+    const multiplier = (elapsed_ns << 32) / (end_tsc - start_tsc);
+    if (multiplier <= scale.multiplier) return;
     const now_tsc = x86.rdtsc();
     const now_ns = at(now_tsc);
     @atomicStore(u32, &scale.sequence, scale.sequence +% 1, .seq_cst);
     scale.base_tsc = now_tsc;
     scale.base_ns = now_ns;
-    scale.multiplier = (elapsed_ns << 32) / (end_tsc - start_tsc);
+    scale.multiplier = multiplier;
     @atomicStore(u32, &scale.sequence, scale.sequence +% 1, .seq_cst);
 }
 
