@@ -140,8 +140,8 @@ fn openMemory(name: *const Name, place: paths.InMemory, flags: O, status: u32, m
 fn deviceOf(path: []const u8) ?open_file.Object {
     const rest = paths.below(path, "/dev") orelse return null;
     const list = std.StaticStringMap(open_file.Object).initComptime(.{
-        .{ "null", .null },      .{ "zero", .zero },      .{ "full", .full },
-        .{ "random", .random },  .{ "urandom", .random },
+        .{ "null", .null },     .{ "zero", .zero },      .{ "full", .full },
+        .{ "random", .random }, .{ "urandom", .random },
     });
     if (list.get(rest)) |object| return object;
     for ([_][]const u8{ "console", "tty", "stdin", "stdout", "stderr" }) |each| {

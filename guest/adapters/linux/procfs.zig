@@ -68,9 +68,9 @@ fn maps(writer: *Writer) Writer.Error!void {
         at = region.address + region.bytes;
         const what = if (loader.stack_low >= region.address and loader.stack_low < at) "[stack]" else if (region.kind == 1) program else "";
         try writer.print("{x:0>8}-{x:0>8} {c}{c}{c}p {x:0>8} 00:01 0 {s}\n", .{
-            region.address,                                 at,
-            @as(u8, if (region.flags.read) 'r' else '-'),   @as(u8, if (region.flags.write) 'w' else '-'),
-            @as(u8, if (region.flags.exec) 'x' else '-'),   region.offset,
+            region.address,                               at,
+            @as(u8, if (region.flags.read) 'r' else '-'), @as(u8, if (region.flags.write) 'w' else '-'),
+            @as(u8, if (region.flags.exec) 'x' else '-'), region.offset,
             what,
         });
     }
