@@ -24,6 +24,16 @@ expect() { # what status-line-pattern text image vcpus memory seconds
     fi
 }
 
+# Another line of the run that expect has just made.
+holds() { # what text
+    if grep -q -- "$2" "$work/log"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL $1: no line '$2'"
+    fi
+}
+
 image() { # name entry line...
     name=$1
     shift
@@ -46,6 +56,55 @@ if [ -x $busybox ] && ! ldd $busybox > /dev/null 2>&1; then
     expect 'busybox sh' 'exit 7 ' '^denied' shell 1 32 30
 else
     echo "not run: busybox: no static /bin/busybox here (package busybox-static)"
+fi
+
+# A static Go program, compiled here: threads, timers, collection, preemption, faults and signals (linux_hello.go).
+if command -v go > /dev/null; then
+    mkdir -p "$work/go/bin"
+    if GO111MODULE=off GOFLAGS='' GOTOOLCHAIN=local CGO_ENABLED=0 GOCACHE="${GOCACHE:-${HOME:-/tmp}/.cache/go-build}" \
+        timeout 300 go build -trimpath -o "$work/go/bin/hello" "$here/linux_hello.go" > "$work/log" 2>&1; then
+        image go /bin/hello "arg hello"
+        for vcpus in 1 2 4; do
+            expect "Go, $vcpus processors" 'exit 3 1 ' '^hello from go, 499500' go $vcpus 128 60
+            for line in 'timer: true' 'collected: true' 'preempted: true' 'fault: runtime error: invalid memory address' \
+                'signal: user defined signal 1' 'file: written <nil>'; do
+                holds "Go, $vcpus processors" "^$line"
+            done
+        done
+    else
+        failed=$((failed + 1))
+        echo "FAIL Go: linux_hello.go does not compile"
+        sed 's/^/    /' "$work/log"
+    fi
+else
+    echo "not run: Go: no go command here"
+fi
+
+# Debian's CPython: dynamic, with glibc and the whole standard library.
+python=$(readlink -f /usr/bin/python3 2> /dev/null || true)
+library=/usr/lib/$(basename "${python:-none}")
+if [ -x "$python" ] && [ -d "$library" ]; then
+    mkdir -p "$work/python/usr/bin" "$work/python/usr/lib"
+    cp "$python" "$work/python/usr/bin/python3"
+    cp -a "$library" "$work/python/usr/lib/"
+    # Debian's is a link to /etc.
+    rm -f "$work/python$library/sitecustomize.py"
+    for file in $(ldd "$python" "$library"/lib-dynload/*.so | grep -o '/[^ :]* (' | tr -d ' (' | sort -u); do
+        mkdir -p "$work/python$(dirname "$file")"
+        cp -L "$file" "$work/python$file"
+    done
+    image python /usr/bin/python3 "arg python3" "arg -c" "arg print(1)"
+    expect 'CPython print(1)' 'exit 0 1 ' '^1$' python 1 128 60
+    cp "$here/linux_hello.py" "$work/python/hello.py"
+    image python /usr/bin/python3 "arg python3" "arg /hello.py"
+    for vcpus in 1 4; do
+        expect "CPython, $vcpus processors" 'exit 5 1 ' '^hello from python' python $vcpus 192 120
+        for line in 'threads: 4950' 'asyncio: 45' 'timer: True' 'file: written' 'signal: 10' 'stdlib: 2' 'pipe: through'; do
+            holds "CPython, $vcpus processors" "^$line"
+        done
+    done
+else
+    echo "not run: CPython: no /usr/bin/python3 with its library below /usr/lib here (package python3)"
 fi
 
 echo "$passed passed, $failed failed"

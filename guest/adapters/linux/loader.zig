@@ -128,12 +128,12 @@ fn mapSegment(file: abi.Handle, segment: *const elf.Elf64_Phdr, base: u64) Failu
         _ = try memory.map(start, from_file, access, file, segment.p_offset - lead);
     }
     if (start + from_file < end) _ = try memory.map(start + from_file, end - start - from_file, access, .none, 0);
-    // What the file holds behind the segment in its last page is not the segment's.
+    // All of the last page behind the file's part is zero: glibc's loader takes its first memory from there.
     const tail = start + from_file - file_end;
     if (segment.p_memsz > segment.p_filesz and from_file > 0 and tail > 0) {
         const writable = access.write;
         if (!writable) try check(uk.calls.mem_protect(start + from_file - abi.page_bytes, abi.page_bytes, .{ .read = true, .write = true }));
-        try user.fill(file_end, 0, @min(tail, segment.p_memsz - segment.p_filesz));
+        try user.fill(file_end, 0, tail);
         if (!writable) try check(uk.calls.mem_protect(start + from_file - abi.page_bytes, abi.page_bytes, .{ .read = access.read, .exec = access.exec }));
     }
 }

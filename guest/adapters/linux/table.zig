@@ -10,6 +10,7 @@ const memory = @import("memory.zig");
 const poll = @import("poll.zig");
 const proc = @import("proc.zig");
 const signals = @import("signals.zig");
+const socket = @import("socket.zig");
 const stat = @import("stat.zig");
 const time = @import("time.zig");
 const abi = uk.abi;
@@ -34,6 +35,14 @@ const list = [_]struct { Name, Server }{
     .{ .pwrite64, &io.pwrite64 },                  .{ .readv, &io.readv },
     .{ .writev, &io.writev },                      .{ .access, &files.sys_access },
     .{ .pipe, &io.pipe },                          .{ .select, &poll.select },
+    .{ .socketpair, &socket.socketpair },
+    .{ .sendto, &socket.sendto },
+    .{ .recvfrom, &socket.recvfrom },
+    .{ .shutdown, &socket.shutdown },
+    .{ .getsockname, &socket.getsockname },
+    .{ .getpeername, &socket.getsockname },
+    .{ .setsockopt, &socket.setsockopt },
+    .{ .getsockopt, &socket.getsockopt },
     .{ .sched_yield, &clone.sched_yield },         .{ .mremap, &memory.mremap },
     .{ .msync, &memory.nothing },                  .{ .mincore, &memory.mincore },
     .{ .madvise, &memory.madvise },                .{ .dup, &io.dup },
@@ -127,7 +136,7 @@ pub fn serve(thread: *Thread, frame: *abi.TaskFrame) ?u64 {
 /// Calls that SA_RESTART makes again; those with a time limit or for waiting on several things always say EINTR.
 fn mayRestart(number: u64, frame: *const abi.TaskFrame) bool {
     return switch (@as(Name, @enumFromInt(number))) {
-        .read, .readv, .write, .writev, .sendfile, .open, .openat => true,
+        .read, .readv, .write, .writev, .sendto, .recvfrom, .sendfile, .open, .openat => true,
         .futex => frame.r10 == 0,
         else => false,
     };

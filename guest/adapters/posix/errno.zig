@@ -46,6 +46,7 @@ pub const Error = error{
     ENOTCONN,
     EALREADY,
     EAFNOSUPPORT,
+    ENOTSOCK,
 };
 
 /// What a call answers: the negative error number.

@@ -17,6 +17,9 @@ pub const Image = struct { handle: abi.Handle, kind: abi.IoKind };
 /// Text made when it was opened.
 pub const Text = struct { memory: []align(4096) u8, bytes: usize };
 
+/// One end of a connected pair of local stream sockets.
+pub const Pair = struct { in: *pipe.Pipe, out: *pipe.Pipe };
+
 pub const Object = union(enum) {
     image: Image,
     console: abi.Handle,
@@ -27,6 +30,7 @@ pub const Object = union(enum) {
     text: Text,
     pipe_read: *pipe.Pipe,
     pipe_write: *pipe.Pipe,
+    pair: Pair,
     event: *event.Event,
     timer: *event.Timer,
     epoll: *epoll.Epoll,
@@ -98,6 +102,10 @@ pub const Open = struct {
             .text => |text| uk.release(text.memory),
             .pipe_read => |end| end.closeReader(),
             .pipe_write => |end| end.closeWriter(),
+            .pair => |pair| {
+                pair.in.closeReader();
+                pair.out.closeWriter();
+            },
             .event => |each| each.close(),
             .timer => |each| each.close(),
             .epoll => |each| each.close(),
@@ -126,6 +134,7 @@ pub const Open = struct {
             },
             .random => fillRandom(address, most),
             .pipe_read => |end| end.read(address, most, open.isNonBlock()),
+            .pair => |pair| pair.in.read(address, most, open.isNonBlock()),
             .pipe_write => error.EBADF,
             .event => |each| each.read(address, most, open.isNonBlock()),
             .timer => |each| each.read(address, most, open.isNonBlock()),
@@ -174,6 +183,7 @@ pub const Open = struct {
             .full => error.ENOSPC,
             .pipe_read => error.EBADF,
             .pipe_write => |end| end.write(address, most, open.isNonBlock()),
+            .pair => |pair| pair.out.write(address, most, open.isNonBlock()),
             .event => |each| each.write(address, most, open.isNonBlock()),
             .timer, .epoll => error.EINVAL,
             .memory => |node| blk: {
@@ -193,6 +203,7 @@ pub const Open = struct {
         return switch (open.object) {
             .pipe_read => |end| end.readyToRead(),
             .pipe_write => |end| end.readyToWrite(),
+            .pair => |pair| pair.in.readyToRead() | pair.out.readyToWrite(),
             .event => |each| each.ready(),
             .timer => |each| each.ready(),
             .epoll => |each| if (each.hasReady()) Ready.in else 0,
@@ -205,6 +216,7 @@ pub const Open = struct {
     pub fn activity(open: *Open) u32 {
         return switch (open.object) {
             .pipe_read, .pipe_write => |end| end.activity,
+            .pair => |pair| pair.in.activity +% pair.out.activity,
             .event => |each| each.activity,
             .timer => |each| each.activityNow(),
             else => 0,

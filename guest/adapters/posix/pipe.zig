@@ -15,6 +15,9 @@ pub const Pipe = struct {
     count: u32 = 0,
     has_reader: bool = false,
     has_writer: bool = false,
+    /// By shutdown of a socket.
+    read_ended: bool = false,
+    write_ended: bool = false,
     activity: u32 = 0,
 
     fn change(pipe: *Pipe) void {
@@ -35,7 +38,7 @@ pub const Pipe = struct {
                 pipe.change();
                 return done;
             }
-            const ended = !pipe.has_writer;
+            const ended = !pipe.has_writer or pipe.write_ended or pipe.read_ended;
             pipe.lock.release();
             if (ended) return 0;
             if (non_block) return error.EAGAIN;
@@ -58,7 +61,7 @@ pub const Pipe = struct {
         while (true) {
             const seen = wait.change();
             pipe.lock.acquire();
-            if (!pipe.has_reader) {
+            if (!pipe.has_reader or pipe.read_ended or pipe.write_ended) {
                 pipe.lock.release();
                 return if (done > 0) done else error.EPIPE;
             }
@@ -94,14 +97,28 @@ pub const Pipe = struct {
     pub fn readyToRead(pipe: *Pipe) u32 {
         pipe.lock.acquire();
         defer pipe.lock.release();
-        return (if (pipe.count > 0) Ready.in else 0) | (if (!pipe.has_writer) Ready.hup else 0);
+        return (if (pipe.count > 0) Ready.in else 0) | (if (!pipe.has_writer) Ready.hup else 0) | (if (pipe.write_ended or pipe.read_ended) Ready.in else 0);
     }
 
     pub fn readyToWrite(pipe: *Pipe) u32 {
         pipe.lock.acquire();
         defer pipe.lock.release();
-        if (!pipe.has_reader) return Ready.out | Ready.err;
+        if (!pipe.has_reader or pipe.read_ended) return Ready.out | Ready.err;
         return if (limits.pipe_bytes - pipe.count >= limits.pipe_atomic_bytes) Ready.out else 0;
+    }
+
+    /// As closing an end, which is still to be closed: what is written is refused.
+    pub fn endReading(pipe: *Pipe) void {
+        pipe.lock.acquire();
+        pipe.read_ended = true;
+        pipe.change();
+    }
+
+    /// Readers find the end behind what is there.
+    pub fn endWriting(pipe: *Pipe) void {
+        pipe.lock.acquire();
+        pipe.write_ended = true;
+        pipe.change();
     }
 
     pub fn closeReader(pipe: *Pipe) void {
