@@ -42,9 +42,9 @@ fn parseDevice(text: []const u8) ?VirtioDevice {
     const bytes = parseSize(text[0..at]) orelse return null;
     var parts = std.mem.splitScalar(u8, text[at + 1 ..], ':');
     const address = std.fmt.parseInt(u64, parts.first(), 0) catch return null;
-    const irq = std.fmt.parseInt(u32, parts.next() orelse return null, 10) catch return null;
+    const irq = std.fmt.parseInt(u64, parts.next() orelse return null, 0) catch return null;
     if (bytes == 0 or bytes > 1 << 20 or address % 4 != 0 or address >= 1 << 44 or irq > 255) return null;
-    return .{ .address = address, .bytes = bytes, .irq = irq };
+    return .{ .address = address, .bytes = bytes, .irq = @intCast(irq) };
 }
 
 fn parseSize(text: []const u8) ?u64 {
@@ -56,8 +56,8 @@ fn parseSize(text: []const u8) ?u64 {
         else => 0,
     };
     const digits = if (shift == 0) text else text[0 .. text.len - 1];
-    const count = std.fmt.parseInt(u32, digits, 0) catch return null;
-    return @as(u64, count) << shift;
+    const count = std.fmt.parseInt(u64, digits, 0) catch return null;
+    return if (count > 1 << 30) null else count << shift;
 }
 
 /// The value of `name=` as a number, if the word is there and is one.

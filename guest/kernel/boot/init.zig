@@ -79,8 +79,8 @@ fn begin(frame: *traps.Frame) void {
     const root = disk.findRoles();
     channel.phase("devices");
     selfTest(command_line.number(boot_information.commandLine(), "ukernel.selftest") orelse 0);
-    const image_disk = root orelse refuse("no block device holds an image: attach the packed image as a drive", .{});
-    image.mount(image_disk) catch |failure| refuse("the image's file system cannot be mounted: {s}", .{@errorName(failure)});
+    if (root == null) refuse("no block device holds an image: attach the packed image as a drive", .{});
+    image.mount() catch |failure| refuse("the image's file system cannot be mounted: {s}", .{@errorName(failure)});
     readManifest();
     const configuration_text = configurationText();
     load.keepConfiguration(configuration_text) catch refuse("no memory for the run-time configuration", .{});

@@ -164,7 +164,7 @@ fn mapSegment(source: Source, segment: elf.Segment, base: u64) LoadError!void {
 const Block = struct {
     at: u64,
 
-    fn string(block: *Block, bytes: []const u8) user_copy.Error!u64 {
+    noinline fn string(block: *Block, bytes: []const u8) user_copy.Error!u64 {
         const address = block.at;
         try user_copy.write(address, bytes);
         try user_copy.writeValue(u8, address + bytes.len, 0);

@@ -45,7 +45,7 @@ pub fn usable(map: []const MapEntry) Ranges {
         const end = (@min(entry.address +| entry.bytes, address_end)) & ~(limits.page_bytes - 1);
         ranges.add(.{ .start = start, .end = end });
     }
-    std.mem.sort(Range, ranges.items[0..ranges.count], {}, struct {
+    std.sort.insertion(Range, ranges.items[0..ranges.count], {}, struct {
         fn less(_: void, a: Range, b: Range) bool {
             return a.start < b.start;
         }

@@ -14,6 +14,7 @@ const driver = @import("../dev/virtio_block.zig");
 const mmio = @import("../dev/virtio_mmio.zig");
 const channel_format = @import("../dev/channel.zig");
 const channel = @import("channel.zig");
+const image_cache = @import("image.zig");
 const task_object = @import("task.zig");
 
 const Bus = struct {
@@ -168,22 +169,21 @@ pub fn findRoles() ?*Disk {
     const page = layout.page(frame);
     var image: ?*Disk = null;
     for (disks[0..count]) |*disk| {
-        const bytes: usize = @intCast(@min(disk.sectors * driver.sector_bytes, limits.page_bytes));
-        if (bytes < driver.sector_bytes) continue;
-        disk.readPart(0, frame, bytes) catch continue;
-        if (!disk.read_only) if (channel_format.slotCount(page[0..512], disk.sectors)) |slots| {
-            if (channel.open(disk, slots)) disk.role = .channel;
-            continue;
-        };
-        if (image == null and bytes == limits.page_bytes and std.mem.readInt(u32, page[1024..1028], .little) == erofs_magic) {
+        if (disk.sectors == 0) continue;
+        if (!disk.read_only) {
+            disk.readPart(0, frame, driver.sector_bytes) catch continue;
+            if (channel_format.slotCount(page[0..driver.sector_bytes], disk.sectors)) |slots| {
+                if (channel.open(disk, slots)) disk.role = .channel;
+                continue;
+            }
+        }
+        if (image == null and image_cache.attach(disk)) {
             disk.role = .image;
             image = disk;
         }
     }
     return image;
 }
-
-const erofs_magic = 0xe0f5e1e2;
 
 /// Block devices that are neither image nor channel, numbered from 0.
 pub fn forWorkload(number: usize) ?*Disk {

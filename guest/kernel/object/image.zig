@@ -35,8 +35,10 @@ pub const Cache = struct {
     /// Tasks that found every cluster held.
     waiters: task_object.WaitQueue = .{},
 
-    pub fn init(cache: *Cache, disk: *Disk) void {
+    /// Turns to another disk, before anything else uses the cache.
+    fn init(cache: *Cache, disk: *Disk) void {
         cache.disk = disk;
+        for (cache.clusters[0..cache.cluster_count]) |*cluster| cluster.state = .empty;
         cache.cluster_count = std.math.clamp(frames.total / memory_divisor, 2, clusters_max);
     }
 
@@ -141,7 +143,16 @@ pub const Cache = struct {
 var blocks: Cache = .{ .disk = undefined };
 pub var file_system: FileSystem = undefined;
 
-pub fn mount(disk: *Disk) erofs.Error!void {
+/// Whether the disk begins as an image does. If so, it is what `mount` mounts.
+pub fn attach(disk: *Disk) bool {
     blocks.init(disk);
+    const first = blocks.acquire(0) catch return false;
+    defer blocks.release(0);
+    return std.mem.readInt(u32, first[1024..1028], .little) == erofs_magic;
+}
+
+const erofs_magic = 0xe0f5e1e2;
+
+pub fn mount() erofs.Error!void {
     file_system = try FileSystem.mount(&blocks);
 }
