@@ -55,7 +55,7 @@ record SystemUser(String name, long uid, long gid, Path home) {
                     "--system",
                     "--create-home",
                     "--home-dir",
-                    "/var/lib/" + user,
+                    "/home/" + user,
                     "--shell",
                     "/usr/sbin/nologin",
                     "--user-group",
@@ -64,10 +64,23 @@ record SystemUser(String name, long uid, long gid, Path home) {
         SystemUser found = find(user)
                 .orElseThrow(() -> Problem.of(Problem.Kind.FAILED, "the user '" + user + "' was made and is not found")
                         .exception());
+        found.requireUsableHome();
         found.ensureSubordinates(SUBUID, "--add-subuids");
         found.ensureSubordinates(SUBGID, "--add-subgids");
         found.ensureRuntimeDirectory();
         return found;
+    }
+
+    /** The network namespace of rootless podman 4 has mounts of its own over these, and does not find what podman keeps below. */
+    private void requireUsableHome() {
+        if (home.startsWith("/var/lib") || home.startsWith("/run")) {
+            throw Problem.of(
+                            Problem.Kind.CONFLICT,
+                            "the user's home is " + home + ", where rootless podman cannot make networks")
+                    .at("--user " + name)
+                    .next("usermod --home /home/" + name + " --move-home " + name + ", or name another user")
+                    .exception();
+        }
     }
 
     /** Whether the file grants the user a range of subordinate IDs, by name or by number. */
