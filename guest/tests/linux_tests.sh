@@ -40,6 +40,22 @@ image() { # name entry line...
     "$here/linux-image" "$work/$name.img" "$work/$name" "$@"
 }
 
+# Calls and their errors; the same program on this machine's Linux says whether the expectations are right.
+calls=$here/../zig-out/tests/linux-calls
+mkdir -p "$work/calls/bin" && cp "$calls" "$work/calls/bin/linux-calls"
+if "$calls" > "$work/log" 2>&1 || [ $? = 9 ]; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
+    echo "FAIL linux-calls on Linux itself"
+    sed 's/^/    /' "$work/log"
+fi
+image calls /bin/linux-calls "arg linux-calls"
+for vcpus in 1 4; do
+    RECORDS=1 expect "calls, $vcpus processors" 'exit 9 1 ' '^[1-9][0-9]* passed, 0 failed' calls $vcpus 64 60
+    holds "calls, $vcpus processors" 'system call 177 (get_kernel_syms) is not served: thread 1 (linux-calls), pc'
+done
+
 # Debian's static busybox.
 busybox=/bin/busybox
 if [ -x $busybox ] && ! ldd $busybox > /dev/null 2>&1; then
@@ -54,6 +70,10 @@ if [ -x $busybox ] && ! ldd $busybox > /dev/null 2>&1; then
     image shell /bin/busybox "arg sh" "arg -c" \
         'arg set -e; cd /tmp; echo one > a; echo two >> a; read x < a; echo $x; test -d /bin; test ! -e /none; echo no > /bin/x || echo denied; exit 7'
     expect 'busybox sh' 'exit 7 ' '^denied' shell 1 32 30
+    image shell /bin/busybox "arg sleep" "arg 30"
+    STOP_AFTER=2 expect 'a stop request without a handler' 'exit 143 1 ' 'ended by signal 15' shell 1 32 30
+    image shell /bin/busybox "arg sh" "arg -c" 'arg trap "echo trapped; exit 6" TERM; while :; do :; done'
+    STOP_AFTER=2 expect 'a stop request with a handler' 'exit 6 1 ' '^trapped' shell 1 32 30
 else
     echo "not run: busybox: no static /bin/busybox here (package busybox-static)"
 fi
@@ -103,6 +123,8 @@ if [ -x "$python" ] && [ -d "$library" ]; then
             holds "CPython, $vcpus processors" "^$line"
         done
     done
+    image python /usr/bin/python3 "arg python3" "arg -c" "arg import ctypes; ctypes.string_at(0)"
+    expect 'a fault that nobody handles' 'exit 139 3 ' 'null pointer' python 1 128 60
 else
     echo "not run: CPython: no /usr/bin/python3 with its library below /usr/lib here (package python3)"
 fi

@@ -22,10 +22,26 @@ pub fn add(b: *std.Build, sdk: Sdk) void {
         const install = b.addInstallArtifact(program, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
         step.dependOn(&install.step);
     }
+    addLinuxProgram(b, step);
     addTool(b, step, "pack", "tests/pack.zig", "erofs", "kernel/fs/erofs.zig");
     addTool(b, step, "mutate", "tests/mutate.zig", "erofs", "kernel/fs/erofs.zig");
     addTool(b, step, "channel", "tests/channel_file.zig", "channel", "kernel/dev/channel.zig");
     b.getInstallStep().dependOn(step);
+}
+
+/// An ordinary static Linux program, which runs on the host as well.
+fn addLinuxProgram(b: *std.Build, step: *std.Build.Step) void {
+    const program = b.addExecutable(.{
+        .name = "linux-calls",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("tests/linux_calls.zig"),
+            .target = b.resolveTargetQuery(.{ .cpu_arch = .x86_64, .os_tag = .linux, .abi = .none, .cpu_model = .{ .explicit = &std.Target.x86.cpu.x86_64 } }),
+            .optimize = .ReleaseSafe,
+            .strip = true,
+        }),
+    });
+    const install = b.addInstallArtifact(program, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
+    step.dependOn(&install.step);
 }
 
 /// A program for the host that uses one of the kernel's pure modules.

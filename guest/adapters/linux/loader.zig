@@ -129,8 +129,8 @@ fn mapSegment(file: abi.Handle, segment: *const elf.Elf64_Phdr, base: u64) Failu
     }
     if (start + from_file < end) _ = try memory.map(start + from_file, end - start - from_file, access, .none, 0);
     // All of the last page behind the file's part is zero: glibc's loader takes its first memory from there.
-    const tail = start + from_file - file_end;
-    if (segment.p_memsz > segment.p_filesz and from_file > 0 and tail > 0) {
+    const tail = start + from_file -| file_end;
+    if (segment.p_memsz > segment.p_filesz and tail > 0) {
         const writable = access.write;
         if (!writable) try check(uk.calls.mem_protect(start + from_file - abi.page_bytes, abi.page_bytes, .{ .read = true, .write = true }));
         try user.fill(file_end, 0, tail);
