@@ -94,7 +94,7 @@ mvn_run() { (cd "$root/host" && mvn -B -ntp -Dstyle.color=never "$@"); }
 
 # Podman, and what an unprivileged user needs to run containers with a network of their own.
 need_podman() {
-  need_packages podman uidmap crun runc netavark aardvark-dns slirp4netns fuse-overlayfs iptables iproute2 \
+  need_packages podman uidmap crun runc netavark aardvark-dns slirp4netns passt fuse-overlayfs iptables nftables iproute2 \
     busybox-static docker-registry curl openssl perl util-linux procps
   command -v docker-registry >/dev/null || fail "docker-registry is not installed" "apt-get install docker-registry"
 }
