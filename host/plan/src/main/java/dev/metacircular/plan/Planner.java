@@ -204,7 +204,7 @@ public final class Planner {
                         activeChanges ? Stream.of("active = " + wanted.active()) : Stream.of(),
                         rowChanges.entrySet().stream().map(e -> e.getKey() + " " + e.getValue()))
                 .toList();
-        return "register generation" + (parts.isEmpty() ? "" : ": " + String.join(", ", parts));
+        return "register " + (parts.isEmpty() ? "what runs" : String.join(", ", parts));
     }
 
     private static List<String> networksOf(ComponentId id, Component component) {
