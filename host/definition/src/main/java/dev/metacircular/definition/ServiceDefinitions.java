@@ -97,7 +97,7 @@ public final class ServiceDefinitions {
         } catch (FileAlreadyExistsException _) {
             throw Problem.of(Problem.Kind.CONFLICT, "service '" + service + "' has a definition already")
                     .at(file.toString())
-                    .next("mcp service edit " + service)
+                    .next("look at it, and run the command again: mcp service show " + service)
                     .exception();
         } catch (IOException e) {
             throw TextFile.failed("cannot be written", file, e);
@@ -164,7 +164,10 @@ public final class ServiceDefinitions {
             String known = names().stream().map(Name::value).collect(Collectors.joining(", "));
             throw Problem.of(Problem.Kind.NOT_FOUND, "service '" + service + "' has no definition")
                     .at(file.toString())
-                    .next(known.isEmpty() ? "mcp service new " + service : "there are definitions of " + known)
+                    .next(
+                            known.isEmpty()
+                                    ? "write it there; docs/service-definition.md has every key"
+                                    : "there are definitions of " + known)
                     .exception();
         }
         return file;
