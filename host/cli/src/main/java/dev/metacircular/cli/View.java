@@ -35,6 +35,15 @@ final class View<T> {
         return new View<>(session, Nodes.ask(session, nodes(session, arguments.name("--node")), question), runtimes);
     }
 
+    /** Asks these nodes. */
+    static <T> View<T> of(
+            Session session,
+            Collection<ClientConfig.Node> nodes,
+            Function<AgentGrpc.AgentBlockingStub, T> question,
+            Function<T, List<RuntimeState>> runtimes) {
+        return new View<>(session, Nodes.ask(session, nodes, question), runtimes);
+    }
+
     /** The service that the first argument names; empty for all. */
     static String service(Arguments arguments) {
         return arguments.positional(0).isEmpty()
