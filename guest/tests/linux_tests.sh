@@ -117,9 +117,7 @@ if [ -x "$python" ] && [ -d "$library" ]; then
     expect 'CPython print(1)' 'exit 0 1 ' '^1$' python 1 128 60
     cp "$here/linux_hello.py" "$work/python/hello.py"
     image python /usr/bin/python3 "arg python3" "arg /hello.py"
-    # CPython with threads can hang on a host that is otherwise idle ("Limits known" in docs/linux-adapter.md): CPYTHON_VCPUS="1 4" runs it.
-    [ -n "${CPYTHON_VCPUS:-}" ] || echo "not run: CPython with threads: it can hang, a known defect (docs/linux-adapter.md); CPYTHON_VCPUS=\"1 4\" runs it"
-    for vcpus in ${CPYTHON_VCPUS:-}; do
+    for vcpus in 1 4; do
         expect "CPython, $vcpus processors" 'exit 5 1 ' '^hello from python' python $vcpus 192 120
         for line in 'threads: 4950' 'asyncio: 45' 'timer: True' 'file: written' 'signal: 10' 'stdlib: 2' 'pipe: through'; do
             holds "CPython, $vcpus processors" "^$line"

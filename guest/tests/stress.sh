@@ -19,13 +19,15 @@ for program in stress fuzz; do
         "capability log" "capability time" "capability task" "capability mem:exec-write" "capability io"
 done
 
+truncate -s 1M "$work/disk"
+
 # try <name> <program> <vcpus> <MiB> <seconds> <pattern of the last line> <pattern of the console> <argument>...
 try() {
     name=$1 program=$2 vcpus=$3 memory=$4 seconds=$5 ending=$6 console=$7
     shift 7
     { echo "ukernel-config 1"; for argument in "$@"; do echo "arg $argument"; done; } > "$work/configuration"
     result=0
-    CONFIG=$work/configuration "$here/boot.sh" "$work/$program" "$vcpus" "$memory" "$seconds" > "$work/log" 2>&1 || result=$?
+    CONFIG=$work/configuration DISK=$work/disk "$here/boot.sh" "$work/$program" "$vcpus" "$memory" "$seconds" > "$work/log" 2>&1 || result=$?
     if [ $result = 0 ] && tail -n 1 "$work/log" | grep -Eq "$ending" && grep -Eq "$console" "$work/log"; then
         passed=$((passed + 1))
         echo "ok   $name, $vcpus processors: $(grep -E "$console" "$work/log" | head -n 1)"
@@ -43,6 +45,7 @@ for vcpus in 1 2 4; do
     try fair stress $vcpus 64 60 '^exit 0 0 ' 'throughput mode: .*us late' fair
     try registers stress $vcpus 64 60 '^exit 0 0 ' 'rounds, ' registers
     try signals stress $vcpus 64 60 '^exit 0 0 ' '^ok ' signals 3000
+    try disk stress $vcpus 64 60 '^exit 0 0 ' 'tasks read ' disk 500
     try wake stress $vcpus 64 120 '^exit 0 0 ' '^ok ' wake "${WAKES:-5000}"
 done
 for seed in ${SEEDS:-1 2}; do

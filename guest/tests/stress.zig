@@ -7,7 +7,7 @@ const abi = uk.abi;
 
 const page = abi.page_bytes;
 
-const Mode = enum { jump, reserve, spinners, fair, wake, registers, signals };
+const Mode = enum { jump, reserve, spinners, fair, wake, disk, registers, signals };
 
 pub fn main() u8 {
     const arguments = uk.arguments();
@@ -23,6 +23,7 @@ pub fn main() u8 {
         .spinners => spinners(),
         .fair => fair(),
         .wake => wake(number),
+        .disk => disk(number),
         .registers => registers.run(),
         .signals => registers.signals(number),
     };
@@ -246,4 +247,42 @@ fn pingPong(index: usize) void {
         _ = uk.calls.task_wake(@intFromPtr(word), 1, null);
     }
     _ = uk.calls.task_wake(@intFromPtr(word), 1, null);
+}
+
+const disk_sectors = 1024;
+const sector_bytes = 512;
+/// More than a device takes requests at once, so that some wait for a place.
+const disk_readers = 16;
+var disk_handle: abi.Handle = .none;
+var disk_reads: u64 = 0;
+
+/// Tasks that read one block device at the same time, each sector with its number in it. A request whose end nobody is told is a hang,
+/// which the runner's limit ends.
+fn disk(reads: u64) u8 {
+    uk.enable(.io, 3) catch t.expect(@src(), false, "io capability");
+    t.ok(@src(), .io_open, .{ abi.IoSource.block, 0, "0", 1, abi.IoFlags{ .write = true }, &disk_handle });
+    var sector: [sector_bytes]u8 align(8) = @splat(0);
+    var count: u64 = 0;
+    for (0..disk_sectors) |number| {
+        std.mem.writeInt(u64, sector[0..8], number, .little);
+        t.ok(@src(), .io_write, .{ disk_handle, &sector, sector_bytes, number * sector_bytes, &count });
+    }
+    disk_reads = reads;
+    var threads: [disk_readers]t.Thread = @splat(.{});
+    for (&threads, 0..) |*thread, index| thread.start(readSectors, index, .{});
+    for (&threads) |*thread| _ = thread.join();
+    t.say("{d} tasks read {d} sectors each\n", .{ disk_readers, reads });
+    return t.finish();
+}
+
+fn readSectors(index: usize) void {
+    var random: std.Random.DefaultPrng = .init(index);
+    var sector: [sector_bytes]u8 align(8) = undefined;
+    for (0..@intCast(disk_reads)) |_| {
+        const number = random.random().uintLessThan(u64, disk_sectors);
+        var count: u64 = 0;
+        const result = uk.calls.io_read(disk_handle, &sector, sector_bytes, number * sector_bytes, &count);
+        const good = result == .ok and count == sector_bytes and std.mem.readInt(u64, sector[0..8], .little) == number;
+        if (!good) t.expect(@src(), false, "the sector that was asked for");
+    }
 }

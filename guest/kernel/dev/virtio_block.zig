@@ -40,11 +40,6 @@ pub const SubmitError = error{
     DeviceError,
 };
 
-/// Which of the requests that are out.
-pub const Ticket = enum(u8) { _ };
-
-pub const Completion = struct { ticket: Ticket, good: bool };
-
 const Header = extern struct { operation: u32, reserved: u32, sector: u64 };
 
 /// What driver and device share, in one page.
@@ -57,9 +52,13 @@ pub const Shared = extern struct {
 /// A value that no device writes: a device may leave the byte alone when it refuses a request.
 const status_unset: u8 = 0xff;
 
-pub fn BlockDevice(comptime Bus: type) type {
+/// `Asker` is what a request is known by: whoever submits gives one, and its completion gives it back. The driver's own number of a request
+/// is free for the next one from the completion on, so it stays inside.
+pub fn BlockDevice(comptime Bus: type, comptime Asker: type) type {
     return struct {
         const Self = @This();
+
+        pub const Completion = struct { asker: Asker, good: bool };
 
         transport: mmio.Transport(Bus),
         shared: *Shared,
@@ -74,6 +73,7 @@ pub fn BlockDevice(comptime Bus: type) type {
         used_seen: u16 = 0,
         /// Bit per request that the device has.
         out: u8 = 0,
+        askers: [requests_max]Asker = undefined,
         broken: bool = false,
 
         /// Starts the device behind a transport. `shared` is a page of zeros whose physical address is `physical`; it belongs to
@@ -101,8 +101,8 @@ pub fn BlockDevice(comptime Bus: type) type {
             };
         }
 
-        /// Gives a request to the device. The pieces are the device's until the ticket completes.
-        pub fn submit(device: *Self, operation: Operation, sector: u64, pieces: []const Piece) SubmitError!Ticket {
+        /// Gives a request to the device. The pieces are the device's until the completion.
+        pub fn submit(device: *Self, operation: Operation, sector: u64, pieces: []const Piece, asker: Asker) SubmitError!void {
             if (device.broken) return error.DeviceError;
             try device.check(operation, sector, pieces);
             const free: u16 = @ctz(~device.out);
@@ -124,9 +124,9 @@ pub fn BlockDevice(comptime Bus: type) type {
             std.debug.assert(next < device.queue_size);
 
             device.out |= @as(u8, 1) << @intCast(free);
+            device.askers[free] = asker;
             shared.queue.offer(device.queue_size, first);
             device.transport.set(.queue_notify, 0);
-            return @enumFromInt(free);
         }
 
         fn check(device: *const Self, operation: Operation, sector: u64, pieces: []const Piece) SubmitError!void {
@@ -165,7 +165,7 @@ pub fn BlockDevice(comptime Bus: type) type {
             if (device.out & bit == 0) return device.breakOff();
             device.out &= ~bit;
             const status: *volatile u8 = &device.shared.status[request];
-            return .{ .ticket = @enumFromInt(request), .good = status.* == 0 };
+            return .{ .asker = device.askers[request], .good = status.* == 0 };
         }
 
         fn breakOff(device: *Self) ?Completion {
@@ -177,7 +177,7 @@ pub fn BlockDevice(comptime Bus: type) type {
             if (device.out == 0) return null;
             const request: u3 = @intCast(@ctz(device.out));
             device.out &= device.out - 1;
-            return .{ .ticket = @enumFromInt(request), .good = false };
+            return .{ .asker = device.askers[request], .good = false };
         }
 
         /// Takes an interrupt; whether it was this device's.

@@ -5,7 +5,7 @@ const block = @import("virtio_block.zig");
 const Simulated = @import("simulated_block.zig").Simulated;
 const testing = std.testing;
 
-const Device = block.BlockDevice(Simulated.Bus);
+const Device = block.BlockDevice(Simulated.Bus, usize);
 
 const Setup = struct {
     storage: [64 * 512]u8 = undefined,
@@ -34,19 +34,19 @@ test "reads and writes in pieces reach the right sectors" {
     try testing.expectEqual(@as(u64, 64), device.sectors);
     var first: [512]u8 = undefined;
     var second: [1024]u8 = undefined;
-    const ticket = try device.submit(.read, 5, &.{ piece(&first), piece(&second) });
+    try device.submit(.read, 5, &.{ piece(&first), piece(&second) }, 7);
     try testing.expect(device.isBusy());
     try testing.expectEqual(null, device.complete());
     try testing.expectEqual(@as(u32, 1), setup.simulated.serveAll());
     try testing.expect(device.takeInterrupt());
     try testing.expect(!device.takeInterrupt());
-    try testing.expectEqual(block.Completion{ .ticket = ticket, .good = true }, device.complete().?);
+    try testing.expectEqual(Device.Completion{ .asker = 7, .good = true }, device.complete().?);
     try testing.expectEqual(null, device.complete());
     try testing.expectEqualSlices(u8, setup.storage[5 * 512 ..][0..512], &first);
     try testing.expectEqualSlices(u8, setup.storage[6 * 512 ..][0..1024], &second);
 
     @memset(&first, 0xaa);
-    _ = try device.submit(.write, 63, &.{piece(&first)});
+    try device.submit(.write, 63, &.{piece(&first)}, 0);
     _ = setup.simulated.serveAll();
     try testing.expect(device.complete().?.good);
     try testing.expect(std.mem.allEqual(u8, setup.storage[63 * 512 ..], 0xaa));
@@ -58,11 +58,10 @@ test "requests are bounded, and answered in any order" {
     setup.prepare();
     var device = try setup.start();
     var memory: [block.requests_max][512]u8 = undefined;
-    var tickets: [block.requests_max]block.Ticket = undefined;
     // Many rounds, so that every index wraps.
     for (0..20_000) |round| {
-        for (&memory, &tickets, 0..) |*buffer, *ticket, index| ticket.* = try device.submit(.read, index, &.{piece(buffer)});
-        try testing.expectError(error.QueueFull, device.submit(.read, 0, &.{piece(&memory[0])}));
+        for (&memory, 0..) |*buffer, index| try device.submit(.read, index, &.{piece(buffer)}, round + index);
+        try testing.expectError(error.QueueFull, device.submit(.read, 0, &.{piece(&memory[0])}, 0));
         var heads: [64]u16 = undefined;
         const list = setup.simulated.waiting(&heads);
         try testing.expectEqual(@as(usize, block.requests_max), list.len);
@@ -72,10 +71,28 @@ test "requests are bounded, and answered in any order" {
             const completion = device.complete().?;
             try testing.expect(completion.good);
             const expected = if (round % 2 == 1) list.len - 1 - index else index;
-            try testing.expectEqual(tickets[expected], completion.ticket);
+            try testing.expectEqual(round + expected, completion.asker);
         }
         try testing.expectEqual(null, device.complete());
     }
+}
+
+test "a completion names who asked, although its place was taken again before the asker looked" {
+    var setup: Setup = .{};
+    setup.prepare();
+    var device = try setup.start();
+    var memory: [3][512]u8 = undefined;
+    try device.submit(.read, 1, &.{piece(&memory[0])}, 100);
+    _ = setup.simulated.serveAll();
+    const first = device.complete().?;
+    // The first asker sleeps still; two more come, and one of them takes the only place that was in use.
+    try device.submit(.read, 2, &.{piece(&memory[1])}, 200);
+    try device.submit(.read, 3, &.{piece(&memory[2])}, 300);
+    _ = setup.simulated.serveAll();
+    try testing.expectEqual(Device.Completion{ .asker = 100, .good = true }, first);
+    try testing.expectEqual(Device.Completion{ .asker = 200, .good = true }, device.complete().?);
+    try testing.expectEqual(Device.Completion{ .asker = 300, .good = true }, device.complete().?);
+    for (&memory, 1..) |*buffer, sector| try testing.expectEqualSlices(u8, setup.storage[sector * 512 ..][0..512], buffer);
 }
 
 test "requests that the device could not serve are refused before it sees them" {
@@ -84,13 +101,13 @@ test "requests that the device could not serve are refused before it sees them" 
     var device = try setup.start();
     var memory: [1024]u8 = undefined;
     const nine: [block.pieces_max + 1]block.Piece = @splat(piece(memory[0..512]));
-    try testing.expectError(error.OutOfRange, device.submit(.read, 64, &.{piece(memory[0..512])}));
-    try testing.expectError(error.OutOfRange, device.submit(.read, 63, &.{piece(&memory)}));
-    try testing.expectError(error.OutOfRange, device.submit(.read, std.math.maxInt(u64), &.{piece(memory[0..512])}));
-    try testing.expectError(error.OutOfRange, device.submit(.read, 0, &.{piece(memory[0..511])}));
-    try testing.expectError(error.OutOfRange, device.submit(.read, 0, &.{}));
-    try testing.expectError(error.OutOfRange, device.submit(.read, 0, &nine));
-    try testing.expectError(error.OutOfRange, device.submit(.flush, 0, &.{}));
+    try testing.expectError(error.OutOfRange, device.submit(.read, 64, &.{piece(memory[0..512])}, 0));
+    try testing.expectError(error.OutOfRange, device.submit(.read, 63, &.{piece(&memory)}, 0));
+    try testing.expectError(error.OutOfRange, device.submit(.read, std.math.maxInt(u64), &.{piece(memory[0..512])}, 0));
+    try testing.expectError(error.OutOfRange, device.submit(.read, 0, &.{piece(memory[0..511])}, 0));
+    try testing.expectError(error.OutOfRange, device.submit(.read, 0, &.{}, 0));
+    try testing.expectError(error.OutOfRange, device.submit(.read, 0, &nine, 0));
+    try testing.expectError(error.OutOfRange, device.submit(.flush, 0, &.{}, 0));
     try testing.expectEqual(@as(u32, 0), setup.simulated.notifications);
 }
 
@@ -110,8 +127,8 @@ test "a request has as many pieces as the device says it takes, and one where it
         var memory: [512]u8 = undefined;
         const pieces: [block.pieces_max + 1]block.Piece = @splat(piece(&memory));
         try testing.expectEqual(case.takes, device.pieces_per_request);
-        try testing.expectError(error.OutOfRange, device.submit(.read, 0, pieces[0 .. case.takes + 1]));
-        _ = try device.submit(.read, 0, pieces[0..case.takes]);
+        try testing.expectError(error.OutOfRange, device.submit(.read, 0, pieces[0 .. case.takes + 1], 0));
+        try device.submit(.read, 0, pieces[0..case.takes], 0);
     }
 }
 
@@ -123,7 +140,7 @@ test "a read-only device takes no write" {
     var device = try setup.start();
     try testing.expectEqual(@as(u64, block.feature_pieces | 1 << 5 | 1 << 32), setup.simulated.acknowledged);
     var memory: [512]u8 = undefined;
-    try testing.expectError(error.ReadOnly, device.submit(.write, 0, &.{piece(&memory)}));
+    try testing.expectError(error.ReadOnly, device.submit(.write, 0, &.{piece(&memory)}, 0));
 }
 
 test "a device that leaves the status byte alone has failed the request" {
@@ -131,12 +148,12 @@ test "a device that leaves the status byte alone has failed the request" {
     setup.prepare();
     var device = try setup.start();
     var memory: [512]u8 = undefined;
-    _ = try device.submit(.read, 0, &.{piece(&memory)});
+    try device.submit(.read, 0, &.{piece(&memory)}, 0);
     var heads: [64]u16 = undefined;
     setup.simulated.report(setup.simulated.waiting(&heads)[0], 0);
     try testing.expect(!device.complete().?.good);
     // The next one is served again.
-    _ = try device.submit(.read, 0, &.{piece(&memory)});
+    try device.submit(.read, 0, &.{piece(&memory)}, 0);
     _ = setup.simulated.serveAll();
     try testing.expect(device.complete().?.good);
 }
@@ -176,7 +193,7 @@ test "a device that breaks its protocol fails every request, and is used no more
         setup.prepare();
         var device = try setup.start();
         var memory: [2][512]u8 = undefined;
-        for (&memory) |*buffer| _ = try device.submit(.read, 0, &.{piece(buffer)});
+        for (&memory) |*buffer| try device.submit(.read, 0, &.{piece(buffer)}, 0);
         var heads: [64]u16 = undefined;
         breakIt(&setup.simulated, setup.simulated.waiting(&heads)[0]);
         var failures: u32 = 0;
@@ -185,7 +202,7 @@ test "a device that breaks its protocol fails every request, and is used no more
         try testing.expectEqual(@as(u32, 2), answers);
         // In the last case the first answer was good.
         try testing.expectEqual(@as(u32, if (index == 4) 1 else 2), failures);
-        try testing.expectError(error.DeviceError, device.submit(.read, 0, &.{piece(&memory[0])}));
+        try testing.expectError(error.DeviceError, device.submit(.read, 0, &.{piece(&memory[0])}, 0));
         try testing.expect(!device.isBusy());
     }
 }
@@ -221,8 +238,8 @@ test "a small queue serves fewer requests at once" {
     setup.simulated.queue_size_offered = 16;
     var device = try setup.start();
     var memory: [512]u8 = undefined;
-    _ = try device.submit(.read, 1, &.{piece(&memory)});
-    try testing.expectError(error.QueueFull, device.submit(.read, 1, &.{piece(&memory)}));
+    try device.submit(.read, 1, &.{piece(&memory)}, 0);
+    try testing.expectError(error.QueueFull, device.submit(.read, 1, &.{piece(&memory)}, 0));
     _ = setup.simulated.serveAll();
     try testing.expect(device.complete().?.good);
 }

@@ -87,7 +87,7 @@ fn pump() void {
     const batch = to.take() orelse return;
     const physical = @intFromPtr(batch.slots.ptr) - layout.kernel_base;
     const piece: driver.Piece = .{ .physical = physical, .bytes = @intCast(batch.slots.len * format.slot_bytes) };
-    _ = device.?.device.submit(.write, batch.sector, &.{piece}) catch to.fail();
+    _ = device.?.device.submit(.write, batch.sector, &.{piece}, null) catch to.fail();
 }
 
 /// The device has answered. The lock is held.

@@ -17,6 +17,8 @@ const channel = @import("channel.zig");
 const image_cache = @import("image.zig");
 const task_object = @import("task.zig");
 
+const Device = driver.BlockDevice(Bus, ?*Request);
+
 const Bus = struct {
     base: u64,
 
@@ -30,16 +32,16 @@ const Bus = struct {
 
 pub const Role = enum { workload, image, channel };
 
-/// A request that is out, and who waits for it.
-const Request = struct { task: ?*task_object.Task = null, done: bool = false, good: bool = false };
+/// What a task waits for, on its own stack: it stays its own until the task has seen it, however late that is.
+const Request = struct { task: *task_object.Task, done: bool = false, good: bool = false };
 
 pub const Disk = struct {
-    device: driver.BlockDevice(Bus),
+    /// The channel's requests have no asker.
+    device: Device,
     sectors: u64,
     read_only: bool,
     input: u32,
     role: Role = .workload,
-    requests: [driver.requests_max]Request = .{Request{}} ** driver.requests_max,
     /// Tasks that found every request out.
     waiters: task_object.WaitQueue = .{},
 
@@ -78,42 +80,48 @@ pub const Disk = struct {
     fn transfer(disk: *Disk, operation: driver.Operation, sector: u64, pieces: []const driver.Piece) error{DeviceError}!void {
         lock.acquire();
         defer lock.release();
-        const task = scheduler.current();
-        const ticket = while (true) {
-            break disk.device.submit(operation, sector, pieces) catch |failure| switch (failure) {
+        var request: Request = .{ .task = scheduler.current() };
+        while (true) {
+            disk.device.submit(operation, sector, pieces, &request) catch |failure| switch (failure) {
                 error.QueueFull => {
-                    disk.waiters.append(task);
+                    disk.waiters.append(request.task);
                     _ = scheduler.block(scheduler.forever, false);
                     continue;
                 },
-                else => return error.DeviceError,
+                else => {
+                    // It may have been woken for a place that it does not take.
+                    disk.wakeWaiter();
+                    return error.DeviceError;
+                },
             };
-        };
-        const request = &disk.requests[@intFromEnum(ticket)];
-        request.* = .{ .task = task };
+            break;
+        }
         while (!request.done) {
             // Looked at again from time to time, in case an interrupt was lost on the way.
             _ = scheduler.block(clock.nowNs() + look_again_ns, false);
             if (!request.done) disk.collect();
         }
-        const good = request.good;
-        request.* = .{};
-        if (disk.waiters.first) |waiter| _ = scheduler.wake(waiter, .woken);
-        if (!good) return error.DeviceError;
+        if (!request.good) return error.DeviceError;
     }
 
     /// Takes what has ended. The lock is held.
     fn collect(disk: *Disk) void {
         while (disk.device.complete()) |completion| {
-            if (disk.role == .channel) {
+            const request = completion.asker orelse {
                 channel.completed(completion.good);
                 continue;
-            }
-            const request = &disk.requests[@intFromEnum(completion.ticket)];
+            };
+            std.debug.assert(!request.done);
             request.done = true;
             request.good = completion.good;
-            if (request.task) |task| _ = scheduler.wake(task, .woken);
+            _ = scheduler.wake(request.task, .woken);
+            disk.wakeWaiter();
         }
+    }
+
+    /// One place is free.
+    fn wakeWaiter(disk: *Disk) void {
+        if (disk.waiters.first) |waiter| _ = scheduler.wake(waiter, .woken);
     }
 };
 
@@ -139,7 +147,7 @@ fn start(bus: Bus, input: u32) !void {
     defer lock.release();
     const frame = frames.allocateZeroed() orelse return error.OutOfMemory;
     const shared: *driver.Shared = @ptrCast(layout.page(frame));
-    const device = try driver.BlockDevice(Bus).init(bus, shared, @as(u64, frame) << 12);
+    const device = try Device.init(bus, shared, @as(u64, frame) << 12);
     disks[count] = .{ .device = device, .sectors = device.sectors, .read_only = device.read_only, .input = input };
     count += 1;
     lapic.routeInput(input, cpu.all[0].lapic_id);
