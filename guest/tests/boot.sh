@@ -9,6 +9,7 @@
 #   KERNEL=<file>   boots that kernel rather than the one in the image
 #   RECORDS=1       prints every record of the channel, not only the last
 #   ACCEL=<accel>   default tcg,thread=multi
+#   COUNTED=1       the VM's clock counts the instructions it executes (16 ns each): what a busy host does to it can not be seen inside
 # Prints the console and then "exit <status> <cause> <text>" of the channel; 0 when the VM ended by itself in time with a sound channel.
 set -eu
 image=$1 vcpus=$2 memory=$3 seconds=$4
@@ -25,7 +26,8 @@ out=${OUT:-$work/out}
 "$tools/channel" make "$out.channel" 4096
 : > "$out.console"
 mkfifo "$work/input"
-set -- -accel "${ACCEL:-tcg,thread=multi}" -cpu max -smp "$vcpus" -m "$memory" \
+if [ "${COUNTED:-}" = 1 ]; then set -- -accel tcg,thread=single -icount shift=4,sleep=off; else set -- -accel "${ACCEL:-tcg,thread=multi}"; fi
+set -- "$@" -cpu max -smp "$vcpus" -m "$memory" \
     -M microvm,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on \
     -global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
     -kernel "${KERNEL:-$image}" -serial stdio \

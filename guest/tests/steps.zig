@@ -19,6 +19,10 @@ pub fn add(b: *std.Build, sdk: Sdk) void {
     const step = b.step("workloads", "Build the workloads that test the kernel from inside");
     for (list) |workload| {
         const program = sdk.addProgram(b, workload.name, workload.language, b.path(workload.source), workload.pie);
+        // What the kernel promises, to be held to it.
+        if (program.root_module.import_table.get("workload")) |module| {
+            module.addAnonymousImport("kernel_limits", .{ .root_source_file = b.path("kernel/limits.zig") });
+        }
         const install = b.addInstallArtifact(program, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
         step.dependOn(&install.step);
     }

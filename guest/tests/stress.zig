@@ -3,11 +3,12 @@ const std = @import("std");
 const uk = @import("ukernel");
 const t = @import("harness.zig");
 const registers = @import("registers.zig");
+const scheduling = @import("scheduling.zig");
 const abi = uk.abi;
 
 const page = abi.page_bytes;
 
-const Mode = enum { jump, reserve, spinners, fair, wake, disk, registers, signals };
+const Mode = enum { jump, reserve, spinners, fair, late, work, wake, disk, registers, signals };
 
 pub fn main() u8 {
     const arguments = uk.arguments();
@@ -20,8 +21,10 @@ pub fn main() u8 {
     }) {
         .jump => jump(number),
         .reserve => reserve(),
-        .spinners => spinners(),
-        .fair => fair(),
+        .spinners => scheduling.spinners(),
+        .fair => scheduling.fair(),
+        .late => scheduling.late(),
+        .work => scheduling.work(number),
         .wake => wake(number),
         .disk => disk(number),
         .registers => registers.run(),
@@ -145,79 +148,6 @@ fn stats() abi.AbiStats {
     var result: abi.AbiStats = .{};
     t.ok(@src(), .abi_stats, .{&result});
     return result;
-}
-
-var going: u32 = 0;
-
-fn spinWhileGoing(_: usize) void {
-    while (@atomicLoad(u32, &going, .acquire) == 1) std.atomic.spinLoopHint();
-}
-
-fn taskStats(handle: abi.Handle) abi.TaskStats {
-    var result: abi.TaskStats = .{};
-    t.ok(@src(), .task_get_stats, .{ handle, &result });
-    return result;
-}
-
-/// One spinning task for each processor: each gets one for itself.
-fn spinners() u8 {
-    const count: usize = uk.startup().cpu_count;
-    var threads: [32]t.Thread = @splat(.{});
-    @atomicStore(u32, &going, 1, .release);
-    const start = t.now();
-    for (threads[0..count]) |*thread| thread.start(spinWhileGoing, 0, .{});
-    t.sleep(1_000_000_000);
-    var total_ns: u64 = 0;
-    for (threads[0..count]) |*thread| {
-        const result = taskStats(thread.handle);
-        total_ns += result.cpu_ns;
-    }
-    const elapsed = t.now() - start;
-    @atomicStore(u32, &going, 0, .release);
-    for (threads[0..count]) |*thread| _ = thread.join();
-    const percent = total_ns * 100 / (elapsed * count);
-    t.say("{d} processors, {d}% of their time\n", .{ count, percent });
-    t.expect(@src(), percent >= 80 and percent <= 101, "their time");
-    return t.finish();
-}
-
-/// The lowest priority runs within this although every processor has a task of the highest that never waits. What the host takes
-/// from the VM counts as late too: on processors of its own the figure is some ten milliseconds, and starved it would never run.
-const late_bound_ns = 1_500_000_000;
-
-fn fair() u8 {
-    for ([_]abi.TaskMode{ .latency, .throughput }) |mode| fairIn(mode);
-    return t.finish();
-}
-
-fn fairIn(mode: abi.TaskMode) void {
-    const count: usize = uk.startup().cpu_count;
-    var threads: [32]t.Thread = @splat(.{});
-    var sleeper: t.Thread = .{};
-    sleeps = 0;
-    @atomicStore(u32, &going, 1, .release);
-    sleeper.start(sleepOften, 0, .{ .priority = 0, .mode = mode });
-    for (threads[0..count]) |*thread| thread.start(spinWhileGoing, 0, .{ .priority = abi.priority_max, .mode = mode });
-    // A busy host is slow: until the sleeper has run often enough, within a limit that a starved one reaches.
-    const start = t.now();
-    while (@atomicLoad(u64, &sleeps, .monotonic) < sleeps_wanted and t.now() - start < 20_000_000_000) t.sleep(100_000_000);
-    const result = taskStats(sleeper.handle);
-    @atomicStore(u32, &going, 0, .release);
-    for (threads[0..count]) |*thread| _ = thread.join();
-    _ = sleeper.join();
-    t.say("{s} mode: slept {d} times, at most {d} us late\n", .{ @tagName(mode), sleeps, result.late_ns_max / 1000 });
-    t.expect(@src(), sleeps >= sleeps_wanted, "the sleeper ran");
-    t.expect(@src(), result.late_ns_max <= late_bound_ns, "within the bound");
-}
-
-const sleeps_wanted = 20;
-var sleeps: u64 = 0;
-
-fn sleepOften(_: usize) void {
-    while (@atomicLoad(u32, &going, .acquire) == 1) {
-        t.sleep(1_000_000);
-        sleeps += 1;
-    }
 }
 
 /// Pairs of tasks that wake each other in turn; a lost wake-up is a hang, which the runner's limit ends.

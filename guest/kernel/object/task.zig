@@ -14,10 +14,8 @@ pub const WakeReason = enum(u8) { none, woken, timeout, interrupted, closed };
 
 pub const Mode = enum(u8) { latency, throughput };
 
-pub const priority_count: u32 = 16;
+pub const priority_count: u32 = limits.weights.len;
 pub const priority_normal: u32 = 8;
-/// Shares of a CPU: each step up is a quarter more, the highest 28 times the lowest.
-pub const weights = [priority_count]u32{ 172, 215, 268, 336, 419, 524, 655, 819, 1024, 1280, 1600, 2000, 2500, 3125, 3906, 4883 };
 
 /// User code that the kernel enters on a stack of its own.
 pub const Handler = struct {
@@ -113,7 +111,7 @@ pub const Task = struct {
     vector_state: [cpu.vector_bytes_max]u8 align(64) = undefined,
 
     pub fn weight(task: *const Task) u64 {
-        return weights[task.priority];
+        return limits.weights[task.priority];
     }
 
     pub fn sliceNs(task: *const Task) u64 {

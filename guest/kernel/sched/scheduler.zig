@@ -19,8 +19,28 @@ const WakeReason = task_object.WakeReason;
 var ready: Heap(Task, "run_links", Task.runsBefore) = .{};
 const Timers = Heap(Task, "timer_links", Task.endsBefore);
 var timers: [limits.cpus_max]Timers = .{Timers{}} ** limits.cpus_max;
-/// Run time that every ready task has had at least; it never falls.
+/// Weighted run time that every task that wants to run has had at least; it never falls.
 var virtual_floor_ns: u64 = 0;
+
+/// Where the last accounting of each CPU and the queue leave the floor. The task that just stops counts still, so that it stands
+/// where the last one stopped when nobody wants to run.
+fn raiseFloor(now_ns: u64) void {
+    var least_ns: u64 = if (ready.min()) |task| task.virtual_ns else forever;
+    for (cpu.all[0..cpu.count]) |state| {
+        if (!state.online.load(.acquire) or state.current.is_idle) continue;
+        least_ns = @min(least_ns, state.current.virtual_ns + sinceNs(state.current, now_ns));
+    }
+    if (least_ns != forever) virtual_floor_ns = @max(virtual_floor_ns, least_ns);
+}
+
+/// Into the queue, as one that owes the others one slice of its own at most: what it ran while a CPU was free, or what the host took
+/// from it, is no debt. limits.latenessMaxNs follows from this.
+fn enqueue(task: *Task, now_ns: u64) void {
+    task.state = .ready;
+    task.ready_since_ns = now_ns;
+    task.virtual_ns = @min(task.virtual_ns, virtual_floor_ns + limits.weighted(task.sliceNs(), task.weight()));
+    ready.insert(task);
+}
 
 extern fn context_switch(save_rsp: *u64, load_rsp: u64) callconv(.c) void;
 
@@ -33,11 +53,10 @@ pub fn makeReady(task: *Task) void {
     std.debug.assert(lock.isHeld());
     std.debug.assert(task.state == .blocked);
     const now_ns = clock.nowNs();
-    task.state = .ready;
-    task.ready_since_ns = now_ns;
+    raiseFloor(now_ns);
     // Who slept gets ahead of who ran, by at most one slice: a sleeper can not save up time.
     task.virtual_ns = @max(task.virtual_ns, virtual_floor_ns -| limits.slice_latency_ns);
-    ready.insert(task);
+    enqueue(task, now_ns);
     chooseCpu(task, now_ns);
 }
 
@@ -67,7 +86,7 @@ fn chooseCpu(task: *Task, now_ns: u64) void {
 }
 
 fn sinceNs(task: *const Task, now_ns: u64) u64 {
-    return (now_ns -| task.run_since_ns) * 1024 / task.weight();
+    return limits.weighted(now_ns -| task.run_since_ns, task.weight());
 }
 
 /// Ends a blocked task's wait. False if it did not wait.
@@ -127,11 +146,30 @@ pub fn yield() void {
 }
 
 fn requeueAndSwitch(task: *Task) void {
-    if (ready.min() == null) return;
-    task.state = .ready;
-    task.ready_since_ns = clock.nowNs();
-    ready.insert(task);
+    const next = ready.min() orelse return;
+    const now_ns = clock.nowNs();
+    raiseFloor(now_ns);
+    enqueue(task, now_ns);
+    shareQueue(next);
     switchAway();
+}
+
+/// A CPU whose task began its slice when nobody waited does not look at the queue. As long as somebody waits, each slice that ends
+/// makes one more look: the one whose task is furthest ahead of who waits.
+fn shareQueue(next: *const Task) void {
+    if (cpu.count == 1) return;
+    const now_ns = clock.nowNs();
+    var furthest: ?*cpu.PerCpu = null;
+    var most_ns: u64 = next.virtual_ns;
+    for (cpu.all[0..cpu.count]) |other| {
+        if (other == cpu.this() or !other.online.load(.acquire) or other.reschedule.load(.monotonic)) continue;
+        if (other.slice_end_ns != 0 or other.current.is_idle) continue;
+        const ran_ns = other.current.virtual_ns + sinceNs(other.current, now_ns);
+        if (ran_ns < most_ns) continue;
+        most_ns = ran_ns;
+        furthest = other;
+    }
+    if (furthest) |other| smp.kick(other);
 }
 
 /// The current task never runs again. Its memory is given back by whoever runs next (object/reaper).
@@ -147,7 +185,7 @@ fn account(task: *Task, now_ns: u64) void {
     const ran_ns = now_ns -| task.run_since_ns;
     task.run_since_ns = now_ns;
     task.stats.cpu_ns += ran_ns;
-    task.virtual_ns += ran_ns * 1024 / task.weight();
+    task.virtual_ns += limits.weighted(ran_ns, task.weight());
 }
 
 /// CPU time of a task until now.
@@ -161,7 +199,10 @@ fn switchAway() void {
     const previous = me.current;
     const now_ns = clock.nowNs();
     // Who went back into the queue was accounted before: its place there depends on it.
-    if (previous.state != .ready) account(previous, now_ns);
+    if (previous.state != .ready) {
+        account(previous, now_ns);
+        raiseFloor(now_ns);
+    }
     me.reschedule.store(false, .monotonic);
     const next = ready.removeMin() orelse me.idle_task;
     if (next == previous) {
@@ -179,7 +220,6 @@ fn switchAway() void {
         const late_ns = now_ns -| next.ready_since_ns;
         next.stats.late_total_ns += late_ns;
         next.stats.late_max_ns = @max(next.stats.late_max_ns, late_ns);
-        virtual_floor_ns = @max(virtual_floor_ns, next.virtual_ns);
     }
     startSlice(me, next, now_ns);
     if (!previous.is_idle and previous.state != .ended) vectors.save(previous);
