@@ -4,8 +4,8 @@ import dev.metacircular.definition.Address;
 import dev.metacircular.definition.AgentConfig;
 import dev.metacircular.definition.AgentConfigFile;
 import dev.metacircular.model.Name;
+import dev.metacircular.registry.EventStore;
 import dev.metacircular.registry.Registry;
-import dev.metacircular.registry.RegistryEvent;
 import dev.metacircular.runtime.podman.PodmanOptions;
 import dev.metacircular.runtime.podman.PodmanRuntime;
 import dev.metacircular.runtime.podman.RegistryOptions;
@@ -15,7 +15,6 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.stream.Collectors;
@@ -76,7 +75,9 @@ final class Agent implements AutoCloseable {
         VolumeDirectories volumes = new VolumeDirectories(config.services(), config.allowedHostPaths());
         boolean enforceLimits = config.limits() == AgentConfig.LimitMode.ENFORCE;
         Lifecycle lifecycle = new Lifecycle(node, runtimes, view, volumes, enforceLimits);
-        Recovery recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, events);
+        EventStore stored = registry.events();
+        Tracks tracks = new Tracks(events, stored.states(), clock);
+        Recovery recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, tracks);
         recovery.blockPending();
         Path bootFile = directory.resolve("boot_id");
         Supervisor supervisor = new Supervisor(new Supervisor.Parts(
@@ -86,14 +87,15 @@ final class Agent implements AutoCloseable {
                 locks,
                 recovery,
                 events,
-                (id, endedAt) -> registry.latestEvents(Optional.of(id.service()), Registry.EVENTS_KEPT).stream()
-                        .anyMatch(e -> isExit(e, id.component()) && !e.time().isBefore(endedAt)),
+                tracks,
+                stored.unavailableRuntimes(),
+                stored::dropStates,
                 clock,
                 SupervisorLoop.hasBooted(bootFile)));
         DeployPlanner planner = new DeployPlanner(
                 node, runtimes, view, lifecycle, new DeployChecks(node, runtimes, view, volumes, enforceLimits));
         DeployService deploys =
-                new DeployService(runtimes, ledger, view, lifecycle, locks, planner, recovery, events, clock);
+                new DeployService(runtimes, ledger, view, lifecycle, locks, planner, recovery, tracks, clock);
         Tokens tokens = new Tokens(registry, clock);
         Outcomes outcomes = new Outcomes(registry);
         Observations observations = new Observations(runtimes);
@@ -103,7 +105,7 @@ final class Agent implements AutoCloseable {
                 tokens,
                 outcomes,
                 deploys,
-                new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, supervisor, events),
+                new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, tracks, events),
                 new StatusService(node, registry, view, observations, locks, supervisor),
                 new LogService(view, runtimes),
                 new ExecService(view, runtimes, outcomes),
@@ -116,10 +118,6 @@ final class Agent implements AutoCloseable {
         if (renewed) {
             events.node(EventLog.Kind.CERTIFICATE_RENEWED, "the server's certificate now ends on " + pki.serverEnds());
         }
-    }
-
-    private static boolean isExit(RegistryEvent event, Name component) {
-        return event.component().equals(component.value()) && event.kind().equals(EventLog.Kind.EXITED.toString());
     }
 
     private static Backends.Made nodeBackends(Path directory, AgentConfig config) {

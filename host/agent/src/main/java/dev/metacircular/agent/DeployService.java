@@ -15,6 +15,7 @@ import dev.metacircular.runtime.RuntimeFailure;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
@@ -31,7 +32,7 @@ final class DeployService {
     private final ServiceLocks locks;
     private final DeployPlanner planner;
     private final Recovery recovery;
-    private final EventLog events;
+    private final Tracks tracks;
     private final Clock clock;
 
     DeployService(
@@ -42,7 +43,7 @@ final class DeployService {
             ServiceLocks locks,
             DeployPlanner planner,
             Recovery recovery,
-            EventLog events,
+            Tracks tracks,
             Clock clock) {
         this.runtimes = runtimes;
         this.ledger = ledger;
@@ -51,7 +52,7 @@ final class DeployService {
         this.locks = locks;
         this.planner = planner;
         this.recovery = recovery;
-        this.events = events;
+        this.tracks = tracks;
         this.clock = clock;
     }
 
@@ -123,11 +124,13 @@ final class DeployService {
             executor.run(first, commit, generation);
             commit(prepared, commit, listener);
             finish(pending, executor, commit);
-            events.service(
-                    service,
-                    EventLog.Kind.DEPLOYED,
-                    "generation " + generation + " by " + by + ": "
-                            + prepared.plan().operations().size() + " operations");
+            tracks.didToService(
+                    EventLog.Entry.of(
+                            service,
+                            EventLog.Kind.DEPLOYED,
+                            "generation " + generation + " by " + by + ": "
+                                    + prepared.plan().operations().size() + " operations"),
+                    Recorded.afterDeploy(pending, prepared.plan().touched()));
             return new Outcome(generation, parts(prepared, rows), Optional.empty());
         } catch (PlanExecutor.OperationFailed e) {
             return undo(prepared, journal, e, listener);
@@ -199,10 +202,12 @@ final class DeployService {
         Problem problem = failure.problem();
         Problem told = new Problem(problem.kind(), problem.what() + after, problem.where(), problem.next());
         try {
-            events.service(
-                    service,
-                    EventLog.Kind.DEPLOY_FAILED,
-                    (told.where().isEmpty() ? "" : told.where() + ": ") + told.what());
+            tracks.didToService(
+                    EventLog.Entry.of(
+                            service,
+                            EventLog.Kind.DEPLOY_FAILED,
+                            (told.where().isEmpty() ? "" : told.where() + ": ") + told.what()),
+                    journal.map(Recorded::afterRollBack).orElse(Map.of()));
         } catch (RegistryException e) {
             told = new Problem(told.kind(), told.what() + "; " + e.getMessage(), told.where(), told.next());
         }

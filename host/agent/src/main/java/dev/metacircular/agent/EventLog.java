@@ -2,58 +2,134 @@ package dev.metacircular.agent;
 
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Name;
+import dev.metacircular.model.RuntimeKind;
+import dev.metacircular.registry.ComponentState;
 import dev.metacircular.registry.RegistryEvent;
+import dev.metacircular.registry.StoredEvent;
 import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.logging.Logger;
 
-/** Records what happened, in the registry and in the agent's log. */
+/** Records what happened, in the registry and in the agent's log, and tells those who follow. */
 final class EventLog {
     private static final Logger LOG = Logger.getLogger(EventLog.class.getName());
     private static final int MAX_MESSAGE_CHARS = 2_000;
 
     private final Ledger ledger;
     private final Clock clock;
+    private volatile Optional<Consumer<StoredEvent>> alerts = Optional.empty();
+    private long lastId;
 
-    /** The kinds of events. */
+    /** How much an event is a person's business. */
+    enum Urgency {
+        /** Never raises an alert. */
+        NONE,
+        /** Raises an alert: something went wrong, and the agent mends it or will try. */
+        WARNING,
+        /** Raises an alert, also where the component's last one was a warning: a person is needed. */
+        URGENT
+    }
+
+    /** The kinds of events; docs/events.md is the list that people read. */
     enum Kind {
         /** A deploy was committed. */
-        DEPLOYED,
+        DEPLOYED(Urgency.NONE),
         /** A deploy failed and was undone, or is being undone. */
-        DEPLOY_FAILED,
+        DEPLOY_FAILED(Urgency.NONE),
         /** A deploy that a crash cut short was undone. */
-        ROLLED_BACK,
+        ROLLED_BACK(Urgency.WARNING),
         /** A deploy that a crash cut short after its commit was finished. */
-        ROLLED_FORWARD,
+        ROLLED_FORWARD(Urgency.NONE),
         /** A component was started on request, or because it should run. */
-        STARTED,
+        STARTED(Urgency.NONE),
         /** A component was stopped on request, or because it should not run. */
-        STOPPED,
+        STOPPED(Urgency.NONE),
         /** An operator restarted a component. */
-        RESTARTED,
+        RESTARTED(Urgency.NONE),
         /** A component ended by itself. */
-        EXITED,
+        EXITED(Urgency.WARNING),
+        /** A component's instance is gone, and the agent did not remove it. */
+        REMOVED(Urgency.WARNING),
+        /** A component runs, and the agent did not start it. */
+        RUNNING(Urgency.NONE),
+        /** The runtime answers and does not know the component's state, or it is paused. */
+        UNCLEAR(Urgency.WARNING),
         /** A component that ended by itself was started again. */
-        RECOVERED,
+        RECOVERED(Urgency.NONE),
         /** A missing instance was created again. */
-        RECREATED,
+        RECREATED(Urgency.NONE),
         /** A component could not be started. */
-        START_FAILED,
+        START_FAILED(Urgency.WARNING),
+        /** A component ended, or could not be started, too often. */
+        FLAPPING(Urgency.URGENT),
+        /** A component that flapped has run long enough. */
+        SETTLED(Urgency.NONE),
         /** A component's restart policy forbids another try. */
-        GAVE_UP,
+        GAVE_UP(Urgency.URGENT),
         /** An instance that nothing accounts for was removed. */
-        ORPHAN_REMOVED,
+        ORPHAN_REMOVED(Urgency.NONE),
         /** Desired states were changed. */
-        DESIRED_CHANGED,
-        PURGED,
-        RUNTIME_UNAVAILABLE,
-        RUNTIME_AVAILABLE,
-        CERTIFICATE_RENEWED,
-        AGENT_STARTED;
+        DESIRED_CHANGED(Urgency.NONE),
+        PURGED(Urgency.NONE),
+        RUNTIME_UNAVAILABLE(Urgency.URGENT),
+        RUNTIME_AVAILABLE(Urgency.NONE),
+        /** The alert command failed, or alerts were dropped; raises no alert itself. */
+        ALERT_FAILED(Urgency.NONE),
+        CERTIFICATE_RENEWED(Urgency.NONE),
+        AGENT_STARTED(Urgency.NONE);
+
+        private final Urgency urgency;
+
+        Kind(Urgency urgency) {
+            this.urgency = urgency;
+        }
+
+        Urgency urgency() {
+            return urgency;
+        }
+
+        /** Empty for a kind of another version. */
+        static Optional<Kind> parse(String text) {
+            for (Kind kind : values()) {
+                if (kind.toString().equals(text)) {
+                    return Optional.of(kind);
+                }
+            }
+            return Optional.empty();
+        }
 
         @Override
         public String toString() {
             return name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /**
+     * What is to be recorded.
+     *
+     * @param net whether it stands for all that happened while nobody looked
+     * @param quiet whether it raises no alert whatever its kind, for it was to be expected
+     */
+    record Entry(String service, String component, Kind kind, String message, boolean net, boolean quiet) {
+        static Entry of(ComponentId id, Kind kind, String message) {
+            return new Entry(id.service().value(), id.component().value(), kind, message, false, false);
+        }
+
+        static Entry of(Name service, Kind kind, String message) {
+            return new Entry(service.value(), "", kind, message, false, false);
+        }
+
+        Entry asNet() {
+            return new Entry(service, component, kind, message, true, quiet);
+        }
+
+        Entry asQuiet() {
+            return new Entry(service, component, kind, message, net, true);
         }
     }
 
@@ -62,22 +138,76 @@ final class EventLog {
         this.clock = clock;
     }
 
+    /** Hands over, from now on, every event that is to raise an alert; the consumer must not block. */
+    void alertTo(Consumer<StoredEvent> consumer) {
+        alerts = Optional.of(consumer);
+    }
+
     void node(Kind kind, String message) {
-        record("", "", kind, message);
+        record(List.of(new Entry("", "", kind, message, false, false)), List.of());
     }
 
     void service(Name service, Kind kind, String message) {
-        record(service.value(), "", kind, message);
+        record(List.of(Entry.of(service, kind, message)), List.of());
     }
 
     void component(ComponentId id, Kind kind, String message) {
-        record(id.service().value(), id.component().value(), kind, message);
+        record(List.of(Entry.of(id, kind, message)), List.of());
     }
 
-    private void record(String service, String component, Kind kind, String message) {
-        String text = message.length() <= MAX_MESSAGE_CHARS ? message : message.substring(0, MAX_MESSAGE_CHARS) + "…";
-        LOG.info(
-                () -> "event " + kind + " " + (component.isEmpty() ? service : service + "/" + component) + " " + text);
-        ledger.appendEvent(new RegistryEvent(clock.instant(), service, component, kind.toString(), text));
+    /** Records events and, with them, what is now recorded of components: all or nothing. */
+    void record(List<Entry> entries, List<ComponentState> states) {
+        List<RegistryEvent> events = entries.stream().map(this::event).toList();
+        List<Long> ids = ledger.recordEvents(events, states);
+        List<StoredEvent> stored = new ArrayList<>();
+        for (int i = 0; i < ids.size(); i++) {
+            stored.add(new StoredEvent(ids.get(i), events.get(i)));
+        }
+        recorded(stored);
+    }
+
+    /** Records that a backend can be asked again, or no longer. */
+    void availability(RuntimeKind runtime, boolean available, String message) {
+        RegistryEvent event = event(new Entry(
+                "", "", available ? Kind.RUNTIME_AVAILABLE : Kind.RUNTIME_UNAVAILABLE, message, false, false));
+        recorded(List.of(new StoredEvent(ledger.recordAvailability(runtime.toString(), available, event), event)));
+    }
+
+    private RegistryEvent event(Entry e) {
+        String text = e.message().length() <= MAX_MESSAGE_CHARS
+                ? e.message()
+                : e.message().substring(0, MAX_MESSAGE_CHARS) + "…";
+        boolean alert = alerts.isPresent() && !e.quiet() && e.kind().urgency() != Urgency.NONE;
+        return new RegistryEvent(
+                clock.instant(), e.service(), e.component(), e.kind().toString(), text, e.net(), alert);
+    }
+
+    private void recorded(List<StoredEvent> stored) {
+        for (StoredEvent s : stored) {
+            RegistryEvent e = s.event();
+            LOG.info(() -> "event " + e.kind() + " "
+                    + (e.component().isEmpty() ? e.service() : e.service() + "/" + e.component()) + " " + e.message());
+            if (e.alert()) {
+                alerts.ifPresent(a -> a.accept(s));
+            }
+        }
+        synchronized (this) {
+            for (StoredEvent s : stored) {
+                lastId = Math.max(lastId, s.id());
+            }
+            notifyAll();
+        }
+    }
+
+    /** Waits until there is an event with a greater number, at most so long. */
+    synchronized void awaitAfter(long id, Duration atMost) throws InterruptedException {
+        long deadline = System.nanoTime() + atMost.toNanos();
+        while (lastId <= id) {
+            long leftMillis = (deadline - System.nanoTime()) / 1_000_000;
+            if (leftMillis <= 0) {
+                return;
+            }
+            wait(leftMillis);
+        }
     }
 }

@@ -14,8 +14,14 @@ import java.util.Optional;
 final class Healing {
     private static final Duration FIRST_DELAY = Duration.ofSeconds(1);
     private static final Duration LONGEST_DELAY = Duration.ofSeconds(60);
-    /** One that ran so long is not flapping. */
+    /** One that ran so long is healthy: what it did before does not count any more. */
     static final Duration STABLE = Duration.ofSeconds(60);
+    /** So many failures within {@link #FLAP_WINDOW} are flapping, whatever the runtime. */
+    static final int FLAP_LIMIT = 5;
+
+    static final Duration FLAP_WINDOW = Duration.ofMinutes(10);
+    /** What flaps is tried again this rarely. */
+    static final Duration FLAP_REST = Duration.ofMinutes(10);
 
     private Healing() {}
 
@@ -41,6 +47,9 @@ final class Healing {
      * @param instance the one that counts, empty if the backend answered and there is none
      * @param failures ends and failed starts in a row
      * @param lastFailure when the last of them was
+     * @param flapping whether it failed too often lately
+     * @param doneOnRecord whether its natural end is on record, whatever the runtime makes of it since
+     * @param seed spreads the delays of components that fail together
      * @param booting whether the node has booted since the component was last looked after: its end then was the node's
      */
     record Situation(
@@ -50,6 +59,9 @@ final class Healing {
             boolean stopRequested,
             int failures,
             Instant lastFailure,
+            boolean flapping,
+            boolean doneOnRecord,
+            int seed,
             boolean booting) {}
 
     static Action decide(Situation s, Instant now) {
@@ -65,7 +77,9 @@ final class Healing {
                     case Observed.Running(), Observed.Unknown() -> new Action.Nothing();
                     case Observed.Removed() -> delayed(s, now, new Action.Create());
                     case Observed.Stopped() ->
-                        delayed(s, now, new Action.Start(s.instance().orElseThrow(), false));
+                        s.doneOnRecord()
+                                ? new Action.Nothing()
+                                : delayed(s, now, new Action.Start(s.instance().orElseThrow(), false));
                     case Observed.Exited(int status) -> exited(s, status, now);
                 };
         };
@@ -74,7 +88,7 @@ final class Healing {
     private static Action exited(Situation s, int status, Instant now) {
         Instance instance = s.instance().orElseThrow();
         if (s.booting()) {
-            return Observation.isDone(s.restart(), status) && endedByItself(instance)
+            return s.doneOnRecord() || (Observation.isDone(s.restart(), status) && endedByItself(instance))
                     ? new Action.Nothing()
                     : new Action.Start(instance, false);
         }
@@ -96,14 +110,19 @@ final class Healing {
                 && s.failures() > limit.getAsInt()) {
             return new Action.GiveUp();
         }
-        Instant due = s.lastFailure().plus(delay(s.failures()));
+        Instant due = s.lastFailure().plus(s.flapping() ? FLAP_REST : delay(s.failures(), s.seed()));
         return s.failures() > 0 && due.isAfter(now) ? new Action.Wait(due) : action;
     }
 
-    /** One second, doubled for each failure after the first, at most a minute. */
-    static Duration delay(int failures) {
+    /**
+     * One second, doubled for each failure after the first, at most a minute; from the second on up to a tenth more, which differs from
+     * component to component.
+     */
+    static Duration delay(int failures, int seed) {
         int doublings = Math.min(6, Math.max(0, failures - 1));
         Duration delay = FIRST_DELAY.multipliedBy(1L << doublings);
-        return delay.compareTo(LONGEST_DELAY) > 0 ? LONGEST_DELAY : delay;
+        Duration capped = delay.compareTo(LONGEST_DELAY) > 0 ? LONGEST_DELAY : delay;
+        int permille = failures <= 1 ? 0 : Math.floorMod(31 * seed + failures, 101);
+        return capped.plus(capped.multipliedBy(permille).dividedBy(1_000));
     }
 }

@@ -2,6 +2,7 @@ package dev.metacircular.agent;
 
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Name;
+import dev.metacircular.registry.ComponentState;
 import dev.metacircular.registry.PendingDeploy;
 import dev.metacircular.registry.RegistryEvent;
 import java.util.List;
@@ -25,7 +26,9 @@ interface Ledger {
 
     void clearStopRequest(String instance);
 
-    void appendEvent(RegistryEvent event);
+    List<Long> recordEvents(List<RegistryEvent> events, List<ComponentState> states);
+
+    long recordAvailability(String runtime, boolean available, RegistryEvent event);
 
     default Optional<PendingDeploy> pending(Name service) {
         return pendingDeploys().stream()

@@ -16,6 +16,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
 
 /** What an operator does to a registered service besides deploying it; each under the service's lock. */
 final class OperatorActions {
@@ -26,7 +28,7 @@ final class OperatorActions {
     private final Recreation recreation;
     private final ServiceLocks locks;
     private final VolumeDirectories volumes;
-    private final Supervisor supervisor;
+    private final Tracks tracks;
     private final EventLog events;
 
     OperatorActions(
@@ -36,7 +38,7 @@ final class OperatorActions {
             Lifecycle lifecycle,
             ServiceLocks locks,
             VolumeDirectories volumes,
-            Supervisor supervisor,
+            Tracks tracks,
             EventLog events) {
         this.registry = registry;
         this.runtimes = runtimes;
@@ -45,7 +47,7 @@ final class OperatorActions {
         this.recreation = new Recreation(runtimes, lifecycle);
         this.locks = locks;
         this.volumes = volumes;
-        this.supervisor = supervisor;
+        this.tracks = tracks;
         this.events = events;
     }
 
@@ -63,19 +65,36 @@ final class OperatorActions {
             if (generation != before.generation()) {
                 events.service(name, EventLog.Kind.DESIRED_CHANGED, "by " + by + ": " + describe(active, desired));
             }
-            List<Outcome.Part> parts = new ArrayList<>();
             List<Instance> now = list(after);
-            for (KnownService.Member m : after.components()) {
-                boolean meant = active.isPresent()
-                        || desired.containsKey(m.id().component())
-                        || before.find(m.id().component())
-                                .filter(b -> b.desired() == m.desired())
-                                .isEmpty();
-                parts.add(
-                        meant
-                                ? act(after, m, Instances.chosen(now, m.id(), generation))
-                                : Outcome.Part.of(m.id().component(), "unchanged"));
+            List<KnownService.Member> meant = after.components().stream()
+                    .filter(m -> active.isPresent()
+                            || desired.containsKey(m.id().component())
+                            || before.find(m.id().component())
+                                    .filter(b -> b.desired() == m.desired())
+                                    .isEmpty())
+                    .toList();
+            Map<Name, Outcome.Part> done = new ConcurrentHashMap<>();
+            // Stops side by side, for each may take its grace period; starts in their order.
+            List<Callable<Boolean>> stops = new ArrayList<>();
+            for (KnownService.Member m : meant) {
+                Callable<Boolean> act = () -> {
+                    done.put(m.id().component(), act(after, m, Instances.chosen(now, m.id(), generation)));
+                    return true;
+                };
+                if (m.desired() == Desired.STOPPED) {
+                    stops.add(act);
+                }
             }
+            Parallel.all(stops);
+            for (KnownService.Member m : meant) {
+                if (m.desired() != Desired.STOPPED) {
+                    done.put(m.id().component(), act(after, m, Instances.chosen(now, m.id(), generation)));
+                }
+            }
+            List<Outcome.Part> parts = after.components().stream()
+                    .map(m -> m.id().component())
+                    .map(c -> done.getOrDefault(c, Outcome.Part.of(c, "unchanged")))
+                    .toList();
             return new Outcome(generation, parts, Optional.empty());
         }
     }
@@ -108,8 +127,7 @@ final class OperatorActions {
                         yield Outcome.Part.of(m.id().component(), "unchanged");
                     }
                     lifecycle.stop(instance.orElseThrow().id());
-                    supervisor.forget(m.id());
-                    events.component(m.id(), EventLog.Kind.STOPPED, "stopped on request");
+                    tracks.didOnRequest(m.id(), EventLog.Kind.STOPPED, "stopped on request", Recorded.RESTS);
                     yield Outcome.Part.of(m.id().component(), "stopped");
                 }
                 case RUNNING ->
@@ -128,17 +146,22 @@ final class OperatorActions {
         if (instance.filter(Instance::setAside).isPresent()) {
             runtimes.of(id).bringBack(id);
         }
-        supervisor.forget(m.id());
+        tracks.forget(m.id());
         lifecycle.start(id);
         return switch (lifecycle.awaitHeld(id, m.component())) {
             case Hold.Outcome.Held() -> {
                 boolean restarted = outcome.equals("restarted");
-                events.component(
-                        m.id(), restarted ? EventLog.Kind.RESTARTED : EventLog.Kind.STARTED, outcome + " on request");
+                tracks.didOnRequest(
+                        m.id(),
+                        restarted ? EventLog.Kind.RESTARTED : EventLog.Kind.STARTED,
+                        outcome + " on request",
+                        Recorded.runs(id));
                 yield Outcome.Part.of(m.id().component(), outcome);
             }
             case Hold.Outcome.Failed(String why) -> {
-                events.component(m.id(), EventLog.Kind.START_FAILED, why);
+                boolean runs =
+                        runtimes.of(id).inspect(id).filter(Instances::isRunning).isPresent();
+                tracks.didOnRequest(m.id(), EventLog.Kind.START_FAILED, why, runs ? Recorded.runs(id) : Recorded.RESTS);
                 yield new Outcome.Part(m.id().component(), "failed", why, lifecycle.logTail(id));
             }
         };
@@ -229,7 +252,6 @@ final class OperatorActions {
                 for (Instance i : own) {
                     lifecycle.remove(i.id());
                     removed.add("instance " + i.name());
-                    supervisor.forget(i.identity().orElseThrow().component());
                 }
                 for (Runtime runtime : runtimes.all()) {
                     lifecycle.removeNetwork(runtime, Network.ofService(name));

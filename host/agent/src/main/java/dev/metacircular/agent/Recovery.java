@@ -32,20 +32,19 @@ final class Recovery {
     private final NodeView view;
     private final Lifecycle lifecycle;
     private final ServiceLocks locks;
-    private final EventLog events;
+    private final Tracks tracks;
     /** Generations that were undone while this agent runs; an instance of one that turns up later is an orphan. */
     private final Set<Undone> undone = ConcurrentHashMap.newKeySet();
 
     private record Undone(Name service, long generation) {}
 
-    Recovery(
-            Runtimes runtimes, Ledger ledger, NodeView view, Lifecycle lifecycle, ServiceLocks locks, EventLog events) {
+    Recovery(Runtimes runtimes, Ledger ledger, NodeView view, Lifecycle lifecycle, ServiceLocks locks, Tracks tracks) {
         this.runtimes = runtimes;
         this.ledger = ledger;
         this.view = view;
         this.lifecycle = lifecycle;
         this.locks = locks;
-        this.events = events;
+        this.tracks = tracks;
     }
 
     /** Keeps every service with a journal entry locked until it was recovered; to be called before anyone is served. */
@@ -83,19 +82,23 @@ final class Recovery {
         if (pending.isPresent() && pending.get().committed()) {
             view.refresh(service);
             rollForward(pending.get());
-            events.service(
-                    service,
-                    EventLog.Kind.ROLLED_FORWARD,
-                    "the deploy of generation " + pending.get().generation()
-                            + " was cut short after its commit; it was finished");
+            tracks.didToService(
+                    EventLog.Entry.of(
+                            service,
+                            EventLog.Kind.ROLLED_FORWARD,
+                            "the deploy of generation " + pending.get().generation()
+                                    + " was cut short after its commit; it was finished"),
+                    Recorded.afterDeploy(pending.get(), Recorded.touchedBy(pending.get())));
         } else if (pending.isPresent()) {
             List<String> faults = rollBack(pending.get());
-            events.service(
-                    service,
-                    EventLog.Kind.ROLLED_BACK,
-                    "the deploy of generation " + pending.get().generation()
-                            + " was cut short; what ran before runs again"
-                            + (faults.isEmpty() ? "" : ", but: " + String.join("; ", faults)));
+            tracks.didToService(
+                    EventLog.Entry.of(
+                            service,
+                            EventLog.Kind.ROLLED_BACK,
+                            "the deploy of generation " + pending.get().generation()
+                                    + " was cut short; what ran before runs again"
+                                    + (faults.isEmpty() ? "" : ", but: " + String.join("; ", faults))),
+                    Recorded.afterRollBack(pending.get()));
         }
         locks.unblock(service);
     }

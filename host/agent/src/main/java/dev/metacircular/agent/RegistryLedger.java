@@ -2,6 +2,7 @@ package dev.metacircular.agent;
 
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Name;
+import dev.metacircular.registry.ComponentState;
 import dev.metacircular.registry.PendingDeploy;
 import dev.metacircular.registry.Registry;
 import dev.metacircular.registry.RegistryEvent;
@@ -50,7 +51,12 @@ record RegistryLedger(Registry registry) implements Ledger {
     }
 
     @Override
-    public void appendEvent(RegistryEvent event) {
-        registry.appendEvent(event);
+    public List<Long> recordEvents(List<RegistryEvent> events, List<ComponentState> states) {
+        return registry.events().record(events, states);
+    }
+
+    @Override
+    public long recordAvailability(String runtime, boolean available, RegistryEvent event) {
+        return registry.events().recordAvailability(runtime, available, event);
     }
 }

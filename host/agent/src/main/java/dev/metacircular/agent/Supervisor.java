@@ -8,10 +8,10 @@ import dev.metacircular.model.ProblemException;
 import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.registry.RegistryException;
 import dev.metacircular.runtime.Instance;
+import dev.metacircular.runtime.InstanceId;
 import dev.metacircular.runtime.Runtime;
 import dev.metacircular.runtime.RuntimeFailure;
 import java.time.Clock;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -21,12 +21,15 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import java.util.stream.Collectors;
 
 /**
- * Heals state: what should run and does not is started under its restart policy, or created again where it is gone; what should not run
- * is stopped; what nothing accounts for is removed. Where a backend cannot be asked nothing is concluded and nothing done.
+ * Watches and heals. Each pass lists what all backends have, records what changed, and heals state alone: what should run and does not is
+ * started under its restart policy, or created again where it is gone; what should not run is stopped; what nothing accounts for is
+ * removed. Where a backend cannot be asked nothing is concluded and nothing done.
  */
 final class Supervisor {
     private static final Logger LOG = Logger.getLogger(Supervisor.class.getName());
@@ -38,21 +41,20 @@ final class Supervisor {
     private final Recovery recovery;
     private final Recreation recreation;
     private final EventLog events;
-    private final ExitHistory history;
+    private final Tracks tracks;
+    private final Consumer<List<ComponentId>> forgotten;
     private final Clock clock;
-    private final Tracks tracks = new Tracks();
     private final Map<RuntimeKind, String> unavailable = new ConcurrentHashMap<>();
-    private volatile boolean booting;
+    /** What the last pass found: which service an instance belongs to. */
+    private volatile Map<String, Name> owners = Map.of();
 
-    /** Tells whether an end is on record already, from before this agent's start. */
-    @FunctionalInterface
-    interface ExitHistory {
-        boolean knows(ComponentId id, Instant endedAt);
-    }
+    private volatile boolean booting;
 
     /**
      * Everything that a supervisor works with.
      *
+     * @param unavailable backends that an earlier agent could not ask when it last tried
+     * @param forgotten is given the components that are no longer registered
      * @param booting whether the node has booted since an agent last ran on it
      */
     record Parts(
@@ -62,7 +64,9 @@ final class Supervisor {
             ServiceLocks locks,
             Recovery recovery,
             EventLog events,
-            ExitHistory history,
+            Tracks tracks,
+            Set<String> unavailable,
+            Consumer<List<ComponentId>> forgotten,
             Clock clock,
             boolean booting) {}
 
@@ -74,9 +78,13 @@ final class Supervisor {
         this.recovery = parts.recovery();
         this.recreation = new Recreation(parts.runtimes(), parts.lifecycle());
         this.events = parts.events();
-        this.history = parts.history();
+        this.tracks = parts.tracks();
+        this.forgotten = parts.forgotten();
         this.clock = parts.clock();
         this.booting = parts.booting();
+        parts.unavailable().stream()
+                .flatMap(t -> RuntimeKind.parse(t).stream())
+                .forEach(k -> unavailable.put(k, "it did not answer an earlier agent"));
     }
 
     /**
@@ -97,11 +105,19 @@ final class Supervisor {
     /** Looks once at everything, and begins what is to be done, each service on a thread of its own. */
     Pass pass() {
         boolean recovered = recovery.recoverAll();
+        long began = System.nanoTime();
         List<Instance> instances = new ArrayList<>();
         Map<RuntimeKind, Boolean> answered = new EnumMap<>(RuntimeKind.class);
         for (Runtime runtime : runtimes.all()) {
             answered.put(runtime.kind(), list(runtime, instances));
         }
+        Map<ComponentId, List<Instance>> byComponent = instances.stream()
+                .collect(Collectors.groupingBy(i -> i.identity().orElseThrow().component()));
+        owners = instances.stream()
+                .collect(Collectors.toMap(
+                        i -> i.id().value(),
+                        i -> i.identity().orElseThrow().component().service(),
+                        (a, _) -> a));
         List<Thread> work = new ArrayList<>();
         Set<ComponentId> known = new HashSet<>();
         Optional<Instant> next = Optional.empty();
@@ -110,22 +126,35 @@ final class Supervisor {
             for (KnownService.Member m : service.components()) {
                 known.add(m.id());
                 if (answered.getOrDefault(m.component().runtime(), false)) {
-                    List<Instance> own = Instances.of(instances, m.id());
-                    Healing.Action action = look(service, m, own);
-                    needed |= needsWork(service, m, action, own);
-                    next = earlier(next, tracks.of(m.id()).dueAt());
+                    List<Instance> own = byComponent.getOrDefault(m.id(), List.of());
+                    if (locks.isFree(service.name())) {
+                        note(service, m, own, began);
+                    }
+                    needed |= needsWork(service, m, look(service, m, own), own);
+                    next = earlier(next, tracks.dueAt(m.id()));
+                } else {
+                    tracks.unseen(Set.of(m.id()));
                 }
             }
             if (needed) {
                 work.add(Thread.startVirtualThread(() -> heal(service.name())));
             }
         }
-        tracks.retain(known);
+        List<ComponentId> gone = tracks.retain(known, began);
+        if (!gone.isEmpty()) {
+            forgotten.accept(gone);
+        }
         instances.stream()
                 .filter(i -> isOrphan(i, known))
                 .forEach(i -> work.add(Thread.startVirtualThread(() -> removeOrphan(i))));
         boolean complete = recovered && answered.values().stream().allMatch(a -> a);
         return new Pass(complete, next, work);
+    }
+
+    /** Whether the instance was, when last looked, of a service that someone is changing right now; also one that was not there. */
+    boolean isBeingChanged(String instance) {
+        Name service = owners.get(instance);
+        return service == null ? locks.isBusy() : !locks.isFree(service);
     }
 
     /** From now on an end counts as the component's own. */
@@ -141,13 +170,14 @@ final class Supervisor {
         try {
             into.addAll(runtime.list());
             if (unavailable.remove(runtime.kind()) != null) {
-                events.node(EventLog.Kind.RUNTIME_AVAILABLE, runtime.kind() + "s can be asked again");
+                events.availability(runtime.kind(), true, runtime.kind() + "s can be asked again");
             }
             return true;
         } catch (RuntimeFailure e) {
             if (unavailable.put(runtime.kind(), String.valueOf(e.getMessage())) == null) {
-                events.node(
-                        EventLog.Kind.RUNTIME_UNAVAILABLE,
+                events.availability(
+                        runtime.kind(),
+                        false,
                         runtime.kind() + "s cannot be asked, their state is unknown: " + e.getMessage());
             }
             return false;
@@ -163,53 +193,43 @@ final class Supervisor {
         return a.isEmpty() || (b.isPresent() && b.get().isBefore(a.get())) ? b : a;
     }
 
+    private void note(KnownService service, KnownService.Member m, List<Instance> own, long beganNanos) {
+        Optional<Instance> chosen = Instances.chosen(own, m.id(), service.generation());
+        tracks.see(new Tracks.Look(
+                m.id(),
+                m.desired(),
+                m.component().restart(),
+                chosen,
+                chosen.filter(i -> view.stopRequested(i.id())).isPresent(),
+                beganNanos,
+                booting));
+    }
+
     private Healing.Action look(KnownService service, KnownService.Member m, List<Instance> own) {
         Optional<Instance> chosen = Instances.chosen(own, m.id(), service.generation());
-        boolean asked = chosen.filter(i -> view.stopRequested(i.id())).isPresent();
-        if (chosen.isPresent() && !asked && !booting && m.desired() != Desired.IGNORE && locks.isFree(service.name())) {
-            noteEnd(m.id(), chosen.get());
-        }
-        Tracks.Track track = tracks.of(m.id());
+        Track track = tracks.of(m.id());
         Healing.Action action = Healing.decide(
                 new Healing.Situation(
                         m.desired(),
                         m.component().restart(),
                         chosen,
-                        asked,
+                        chosen.filter(i -> view.stopRequested(i.id())).isPresent(),
                         track.failures(),
                         track.lastFailure(),
+                        track.flapping(),
+                        tracks.isDone(m.id(), m.component().restart(), chosen),
+                        m.id().hashCode(),
                         booting),
                 clock.instant());
         switch (action) {
-            case Healing.Action.Wait(Instant until) -> tracks.put(m.id(), track.due(Optional.of(until)));
-            case Healing.Action.GiveUp() -> giveUp(m.id(), track);
+            case Healing.Action.Wait(Instant until) -> tracks.setDue(m.id(), Optional.of(until));
+            case Healing.Action.GiveUp() -> tracks.giveUp(m.id());
             case Healing.Action.Nothing(),
                     Healing.Action.Start(var _, var _),
                     Healing.Action.Create(),
-                    Healing.Action.Stop(var _) -> {
-                if (track.dueAt().isPresent()) {
-                    tracks.put(m.id(), track.due(Optional.empty()));
-                }
-            }
+                    Healing.Action.Stop(var _) -> tracks.setDue(m.id(), Optional.empty());
         }
         return action;
-    }
-
-    private void giveUp(ComponentId id, Tracks.Track track) {
-        if (!track.gaveUp()) {
-            tracks.put(id, track.givenUp());
-            events.component(id, EventLog.Kind.GAVE_UP, "not started again: its restart policy's limit is reached");
-        }
-    }
-
-    private void noteEnd(ComponentId id, Instance instance) {
-        Optional<Duration> ran = tracks.note(id, instance, clock.instant());
-        if (ran.isPresent()
-                && instance.state() instanceof InstanceState.Ended(int status, var _, Instant endedAt)
-                && !history.knows(id, endedAt)) {
-            events.component(
-                    id, EventLog.Kind.EXITED, "exited with status " + status + " after " + Hold.seconds(ran.get()));
-        }
     }
 
     private boolean needsWork(KnownService service, KnownService.Member m, Healing.Action action, List<Instance> own) {
@@ -239,19 +259,21 @@ final class Supervisor {
         try (ServiceLocks.Held _ = held.get()) {
             Optional<KnownService> service = view.service(name);
             if (service.isPresent()) {
+                long began = System.nanoTime();
                 List<Instance> now = runtimes.list();
-                service.get().components().forEach(m -> heal(service.get(), m, Instances.of(now, m.id())));
+                service.get().components().forEach(m -> heal(service.get(), m, Instances.of(now, m.id()), began));
             }
         } catch (RuntimeFailure | RegistryException e) {
             LOG.log(Level.WARNING, "cannot heal " + name + " now: " + e.getMessage());
         }
     }
 
-    private void heal(KnownService service, KnownService.Member m, List<Instance> own) {
+    private void heal(KnownService service, KnownService.Member m, List<Instance> own, long beganNanos) {
         for (Instance spare : spares(service, m, own)) {
             lifecycle.remove(spare.id());
             events.component(m.id(), EventLog.Kind.ORPHAN_REMOVED, "one instance too many: " + spare.id());
         }
+        note(service, m, own, beganNanos);
         Healing.Action action = look(service, m, own);
         try {
             perform(service, m, action);
@@ -259,8 +281,7 @@ final class Supervisor {
             if (e instanceof RuntimeFailure failure && failure.leavesUnknown()) {
                 throw failure;
             }
-            tracks.put(m.id(), tracks.of(m.id()).failed(clock.instant()));
-            events.component(m.id(), EventLog.Kind.START_FAILED, String.valueOf(e.getMessage()));
+            tracks.startFailed(m.id(), String.valueOf(e.getMessage()));
         }
     }
 
@@ -272,20 +293,26 @@ final class Supervisor {
                 }
                 lifecycle.start(instance.id());
                 int failures = tracks.of(m.id()).failures();
-                events.component(
+                tracks.did(
                         m.id(),
                         recovers ? EventLog.Kind.RECOVERED : EventLog.Kind.STARTED,
                         recovers
-                                ? "started again after " + failures + (failures == 1 ? " exit" : " exits")
-                                : booting ? "started after the node's boot" : "started: it should run");
+                                ? "started again after " + failures + (failures == 1 ? " failure" : " failures")
+                                : booting ? "started after the node's boot" : "started: it should run",
+                        Recorded.runs(instance.id()));
             }
             case Healing.Action.Create() -> {
-                lifecycle.start(recreation.create(service, m));
-                events.component(m.id(), EventLog.Kind.RECREATED, "its instance was gone; made again and started");
+                InstanceId made = recreation.create(service, m);
+                lifecycle.start(made);
+                tracks.did(
+                        m.id(),
+                        EventLog.Kind.RECREATED,
+                        "its instance was gone; made again and started",
+                        Recorded.runs(made));
             }
             case Healing.Action.Stop(Instance instance) -> {
                 lifecycle.stop(instance.id());
-                events.component(m.id(), EventLog.Kind.STOPPED, "stopped: it should not run");
+                tracks.did(m.id(), EventLog.Kind.STOPPED, "stopped: it should not run", Recorded.RESTS);
             }
             case Healing.Action.Nothing(), Healing.Action.Wait(var _), Healing.Action.GiveUp() -> {}
         }
@@ -317,13 +344,8 @@ final class Supervisor {
         }
     }
 
-    /** An operator acted on the component: its failures so far do not count any more. */
-    void forget(ComponentId id) {
-        tracks.forget(id);
-    }
-
-    /** What there is to say of a component, such as {@code restarts in 4 s after 3 exits}; may be empty. */
+    /** What there is to say of a component, such as {@code restarts in 4 s after 3 failures}; may be empty. */
     String message(ComponentId id) {
-        return tracks.message(id, clock.instant());
+        return tracks.message(id);
     }
 }

@@ -10,6 +10,7 @@ import dev.metacircular.model.Service;
 import dev.metacircular.model.Target;
 import dev.metacircular.plan.Operation;
 import dev.metacircular.plan.Plan;
+import dev.metacircular.registry.EventStore;
 import dev.metacircular.registry.Registry;
 import dev.metacircular.runtime.FakeRuntime;
 import dev.metacircular.runtime.Instance;
@@ -86,14 +87,26 @@ final class TestNode implements AutoCloseable {
         locks = new ServiceLocks(clock);
         VolumeDirectories volumes = new VolumeDirectories(directory.resolve("services"), List.of());
         lifecycle = new Lifecycle(NODE, runtimes, view, volumes, true);
-        recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, events);
+        EventStore stored = registry.events();
+        Tracks tracks = new Tracks(events, stored.states(), clock);
+        recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, tracks);
         recovery.blockPending();
         DeployPlanner planner = new DeployPlanner(
                 NODE, runtimes, view, lifecycle, new DeployChecks(NODE, runtimes, view, volumes, true));
-        deploys = new DeployService(runtimes, ledger, view, lifecycle, locks, planner, recovery, events, clock);
+        deploys = new DeployService(runtimes, ledger, view, lifecycle, locks, planner, recovery, tracks, clock);
         supervisor = new Supervisor(new Supervisor.Parts(
-                runtimes, view, lifecycle, locks, recovery, events, (_, _) -> false, clock, booting));
-        actions = new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, supervisor, events);
+                runtimes,
+                view,
+                lifecycle,
+                locks,
+                recovery,
+                events,
+                tracks,
+                stored.unavailableRuntimes(),
+                stored::dropStates,
+                clock,
+                booting));
+        actions = new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, tracks, events);
         status = new StatusService(NODE, registry, view, new Observations(runtimes), locks, supervisor);
     }
 

@@ -256,6 +256,11 @@ public final class Registry implements AutoCloseable {
             }
             requireGeneration(h, service, baseGeneration);
             requireNoPending(h, service);
+            for (String table : List.of("component_state", "alert_sent")) {
+                h.createUpdate("DELETE FROM " + table + " WHERE service = :s")
+                        .bind("s", service.value())
+                        .execute();
+            }
             h.createUpdate("DELETE FROM service WHERE name = :s")
                     .bind("s", service.value())
                     .execute();
@@ -283,31 +288,15 @@ public final class Registry implements AutoCloseable {
                 .list()));
     }
 
-    /** Appends an event and drops the oldest beyond {@link #EVENTS_KEPT}. */
-    public void appendEvent(RegistryEvent event) {
-        database.run(h -> {
-            h.createUpdate("INSERT INTO event (time_ms, service, component, kind, message) VALUES (:t, :s, :c, :k, :m)")
-                    .bind("t", event.time().toEpochMilli())
-                    .bind("s", event.service())
-                    .bind("c", event.component())
-                    .bind("k", event.kind())
-                    .bind("m", event.message())
-                    .execute();
-            h.createUpdate("DELETE FROM event WHERE id <= (SELECT max(id) FROM event) - :kept")
-                    .bind("kept", EVENTS_KEPT)
-                    .execute();
-        });
+    /** The events, and what the agent last recorded of each component. */
+    public EventStore events() {
+        return new EventStore(database);
     }
 
     /** The latest events, oldest first, of one service or of all. */
     public List<RegistryEvent> latestEvents(Optional<Name> service, int limit) {
-        return database.read(h -> h.createQuery("""
-                                SELECT * FROM (SELECT * FROM event WHERE :s = '' OR service = :s ORDER BY id DESC LIMIT :n)
-                                ORDER BY id""")
-                .bind("s", service.map(Name::value).orElse(""))
-                .bind("n", limit)
-                .map(Rows::event)
-                .list());
+        EventQuery query = new EventQuery(service, Optional.empty(), Set.of(), Optional.empty(), Optional.empty());
+        return events().latest(query, 0, limit).stream().map(StoredEvent::event).toList();
     }
 
     public List<StoredToken> tokens() {

@@ -69,13 +69,17 @@ final class Rows {
                 rs.getInt("removed_by_it") == 1);
     }
 
-    static RegistryEvent event(ResultSet rs, StatementContext context) throws SQLException {
-        return new RegistryEvent(
-                Instant.ofEpochMilli(rs.getLong("time_ms")),
-                rs.getString("service"),
-                rs.getString("component"),
-                rs.getString("kind"),
-                rs.getString("message"));
+    static StoredEvent event(ResultSet rs, StatementContext context) throws SQLException {
+        return new StoredEvent(
+                rs.getLong("id"),
+                new RegistryEvent(
+                        Instant.ofEpochMilli(rs.getLong("time_ms")),
+                        rs.getString("service"),
+                        rs.getString("component"),
+                        rs.getString("kind"),
+                        rs.getString("message"),
+                        rs.getInt("net") == 1,
+                        rs.getInt("alert") == 1));
     }
 
     static StoredToken token(ResultSet rs, StatementContext context) throws SQLException {

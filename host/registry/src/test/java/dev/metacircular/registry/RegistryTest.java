@@ -198,17 +198,6 @@ final class RegistryTest {
     }
 
     @Test
-    void eventsAreBoundedAndOldestFirst() {
-        for (int i = 0; i < Registry.EVENTS_KEPT + 10; i += 1) {
-            registry.appendEvent(new RegistryEvent(NOW, i % 2 == 0 ? "shop" : "other", "web", "exited", "no " + i));
-        }
-        assertThat(registry.latestEvents(Optional.empty(), Integer.MAX_VALUE)).hasSize(Registry.EVENTS_KEPT);
-        assertThat(registry.latestEvents(Optional.of(SHOP), 2))
-                .extracting(RegistryEvent::message)
-                .containsExactly("no " + (Registry.EVENTS_KEPT + 6), "no " + (Registry.EVENTS_KEPT + 8));
-    }
-
-    @Test
     void aSnapshotRestoresWhatWasThere() throws IOException {
         deploy(row("shop", "web", "v1", 1));
         Path snapshot = registry.snapshot();
