@@ -129,5 +129,36 @@ else
     echo "not run: CPython: no /usr/bin/python3 with its library below /usr/lib here (package python3)"
 fi
 
+# A JVM with its base module, compiler and concurrent collector.
+jdk=
+for candidate in "${JAVA_HOME:-/none}" /usr/lib/jvm/*25*; do
+    if [ -x "$candidate/bin/jlink" ] && "$candidate/bin/javac" -version 2>&1 | grep -q '^javac 25'; then jdk=$candidate; break; fi
+done
+if [ -n "$jdk" ]; then
+    mkdir -p "$work/java"
+    cp "$here/linux_hello.java" "$work/Hello.java"
+    if timeout 300 "$jdk/bin/javac" -d "$work/java" "$work/Hello.java" > "$work/log" 2>&1 &&
+        timeout 300 "$jdk/bin/jlink" --add-modules java.base --strip-debug --output "$work/java/jdk" >> "$work/log" 2>&1; then
+        for file in $(ldd "$work"/java/jdk/bin/java "$work"/java/jdk/lib/*.so "$work"/java/jdk/lib/server/*.so |
+            grep -o '/[^ :]* (' | tr -d ' (' | grep -v "^$work" | sort -u); do
+            mkdir -p "$work/java$(dirname "$file")"
+            cp -L "$file" "$work/java$file"
+        done
+        image java /jdk/bin/java "capability mem:exec-write" "arg java" "arg -XX:+UseG1GC" "arg -cp" "arg /" "arg Hello"
+        for vcpus in 1 2; do
+            expect "JVM, $vcpus processors" 'exit 7 1 ' '^hello from java' java $vcpus 512 240
+            for line in 'virtual: true' 'threads: 99999000000' 'fault: true' 'timer: true' 'file: written'; do
+                holds "JVM, $vcpus processors" "^$line"
+            done
+        done
+    else
+        failed=$((failed + 1))
+        echo "FAIL JVM: linux_hello.java is not compiled, or jlink makes no image"
+        sed 's/^/    /' "$work/log"
+    fi
+else
+    echo "not run: JVM: no JDK 25 in JAVA_HOME or /usr/lib/jvm/*25* (./build installs one)"
+fi
+
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
