@@ -242,6 +242,14 @@ fn startSlice(me: *cpu.PerCpu, task: *Task, now_ns: u64) void {
 }
 
 fn armTimer(me: *cpu.PerCpu, now_ns: u64) void {
+    // Here and nowhere else: a timer that has fired and counts as armed would never be started again.
+    if (me.timer_fired) {
+        me.timer_fired = false;
+        me.armed_ns = forever;
+        me.current.stats.ticks += 1;
+        // A long wait that ended by the timer measures the TSC better than the short one at start did.
+        if (me.armed_ticks >= refine_ticks_min) clock.refine(me.armed_tsc, x86.rdtsc(), me.armed_ticks);
+    }
     var wanted_ns: u64 = forever;
     if (timers[me.index].min()) |task| wanted_ns = task.deadline_ns;
     if (me.slice_end_ns != 0) wanted_ns = @min(wanted_ns, me.slice_end_ns);
@@ -268,13 +276,6 @@ pub fn timerInterrupt() void {
 fn serve(me: *cpu.PerCpu) void {
     const now_ns = clock.nowNs();
     me.reschedule.store(false, .monotonic);
-    if (me.timer_fired) {
-        me.timer_fired = false;
-        me.armed_ns = forever;
-        me.current.stats.ticks += 1;
-        // A long wait that ended by the timer measures the TSC better than the short one at start did.
-        if (me.armed_ticks >= refine_ticks_min) clock.refine(me.armed_tsc, x86.rdtsc(), me.armed_ticks);
-    }
     while (timers[me.index].min()) |task| {
         if (task.deadline_ns > now_ns) break;
         _ = wake(task, .timeout);
