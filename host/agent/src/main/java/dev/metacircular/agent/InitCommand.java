@@ -65,6 +65,9 @@ final class InitCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init")
     private String user;
 
+    @Option(names = "--no-unit", description = "as root, where systemd runs: do not install the agent's unit")
+    private boolean noUnit;
+
     @Option(names = "--allow-wildcard-bind", description = "listen on all of the machine's addresses")
     private boolean allowWildcardBind;
 
@@ -89,7 +92,8 @@ final class InitCommand implements Callable<Integer> {
                 Optional.ofNullable(tokenFile).map(Path::toAbsolutePath),
                 allowWildcardBind,
                 names,
-                SystemUser.callerIsRoot() && !user.equals("root") ? Optional.of(user) : Optional.empty());
+                SystemUser.callerIsRoot() && !user.equals("root") ? Optional.of(user) : Optional.empty(),
+                !noUnit);
         report(initialisation, initialisation.perform(Clock.systemUTC()));
         return ExitStatus.DONE;
     }
@@ -115,7 +119,7 @@ final class InitCommand implements Callable<Integer> {
         });
         out.println();
         out.println("next, on this machine:");
-        out.println("  mcp-agent run --dir " + made.directory());
+        out.println("  " + outcome.start());
         out.println("and where you work, with a copy of " + made.directory().resolve("ca.pem")
                 + (tokenFile == null ? " and the token in a file:" : " and of the token's file:"));
         out.println("  mcp node add " + node + " " + made.listen() + " --ca "

@@ -5,6 +5,7 @@ import dev.metacircular.definition.AgentConfig;
 import dev.metacircular.definition.AgentConfigFile;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
+import dev.metacircular.model.ProblemException;
 import dev.metacircular.registry.Registry;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -27,6 +28,7 @@ import java.util.stream.Stream;
  * Makes an agent's directory. It is made beside its place and moved there whole, so there is never half of one.
  *
  * @param user the system user to run as, present if root initialises
+ * @param wantsUnit whether the machine's systemd, where it runs, gets a unit for the agent
  */
 record Initialisation(
         Path directory,
@@ -36,7 +38,8 @@ record Initialisation(
         Optional<Path> tokenFile,
         boolean allowWildcardBind,
         List<String> names,
-        Optional<String> user) {
+        Optional<String> user,
+        boolean wantsUnit) {
     private static final Path SERVER_SERVICES = Path.of("/srv");
     private static final FileAttribute<Set<PosixFilePermission>> PRIVATE_DIRECTORY =
             PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
@@ -49,8 +52,9 @@ record Initialisation(
     /**
      * @param token to be shown once, empty if it was written to a file
      * @param notes what the operator should know besides
+     * @param start the command that starts the agent
      */
-    record Outcome(Optional<String> token, List<String> notes) {
+    record Outcome(Optional<String> token, List<String> notes, String start) {
         @Override
         public String toString() {
             return "Outcome[" + notes + "]";
@@ -80,7 +84,8 @@ record Initialisation(
             List<String> notes = makeServices(partial, owner);
             Files.move(partial, directory, StandardCopyOption.ATOMIC_MOVE);
             done = true;
-            return new Outcome(tokenFile.isPresent() ? Optional.empty() : Optional.of(token), notes);
+            String start = installUnit(notes).orElse("mcp-agent run --dir " + directory);
+            return new Outcome(tokenFile.isPresent() ? Optional.empty() : Optional.of(token), notes, start);
         } finally {
             if (!done) {
                 delete(partial);
@@ -234,6 +239,27 @@ record Initialisation(
             }
         }
         return notes;
+    }
+
+    /** Returns the command that starts the unit. A node without one is complete: why there is none becomes a note. */
+    private Optional<String> installUnit(List<String> notes) throws IOException {
+        if (user.isEmpty() || !wantsUnit || !SystemUser.systemdRuns()) {
+            return Optional.empty();
+        }
+        try {
+            UnitFile unit = Units.of(directory);
+            if (Files.exists(unit.place())) {
+                notes.add(unit.place() + " is there already and stays as it is; to replace it: mcp-agent unit --dir "
+                        + directory + " --install");
+                return Optional.empty();
+            }
+            Units.install(unit);
+            notes.add("installed " + unit.place());
+            return Optional.of(unit.enableCommand());
+        } catch (ProblemException e) {
+            notes.add("no unit was installed: " + e.problem());
+            return Optional.empty();
+        }
     }
 
     private static void delete(Path tree) throws IOException {

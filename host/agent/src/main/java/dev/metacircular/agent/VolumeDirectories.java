@@ -23,7 +23,7 @@ import java.util.regex.Pattern;
  * path with every link resolved.
  *
  * <p>A directory that is made for a component with a numeric user is given to that user inside the user namespace of rootless podman
- * ({@code podman unshare chown}); one that exists is left as it is.
+ * ({@link UserNamespace}); one that exists is left as it is.
  */
 final class VolumeDirectories {
     private static final Pattern NUMERIC_USER = Pattern.compile("(?<uid>[0-9]{1,10})(?::(?<gid>[0-9]{1,10}))?");
@@ -154,7 +154,8 @@ final class VolumeDirectories {
             return;
         }
         String owner = m.group("uid") + ":" + (m.group("gid") == null ? "0" : m.group("gid"));
-        Programs.Result result = Programs.run(CHOWN_DEADLINE, inNamespace(List.of("chown", owner, path.toString())));
+        Programs.Result result =
+                Programs.run(CHOWN_DEADLINE, UserNamespace.enter(List.of("chown", owner, path.toString())));
         if (!result.ok()) {
             Files.deleteIfExists(path);
             throw Problem.of(
@@ -174,7 +175,8 @@ final class VolumeDirectories {
             return;
         }
         Programs.Result result = Programs.run(
-                REMOVE_DEADLINE, inNamespace(List.of("rm", "-rf", "--one-file-system", "--", directory.toString())));
+                REMOVE_DEADLINE,
+                UserNamespace.enter(List.of("rm", "-rf", "--one-file-system", "--", directory.toString())));
         if (!result.ok()) {
             throw Problem.of(
                             Problem.Kind.FAILED,
@@ -183,14 +185,5 @@ final class VolumeDirectories {
                     .at(service.value())
                     .exception();
         }
-    }
-
-    private static List<String> inNamespace(List<String> command) {
-        if (SystemUser.callerIsRoot()) {
-            return command;
-        }
-        List<String> all = new ArrayList<>(List.of("podman", "unshare"));
-        all.addAll(command);
-        return all;
     }
 }

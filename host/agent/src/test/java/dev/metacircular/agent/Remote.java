@@ -65,7 +65,8 @@ final class Remote implements AutoCloseable {
                                 Optional.empty(),
                                 false,
                                 List.of(),
-                                Optional.empty())
+                                Optional.empty(),
+                                false)
                         .perform(Clock.systemUTC())
                         .token()
                         .orElseThrow();
