@@ -2,6 +2,7 @@
 //!
 //!   zig build                       every artifact below zig-out/
 //!   zig build kernel -Dvariant=net  one kernel: zig-out/kernel/ukernel-net.elf
+//!   zig build kernel -Dsmp=false    all of full but this (kernel/options.zig): zig-out/kernel/ukernel-custom.elf
 //!   zig build kernel-debug          the same kernels with debug information: zig-out/kernel/ukernel-*.debug
 //!   zig build test                  unit tests of the pure kernel modules, on the host
 const std = @import("std");
@@ -10,37 +11,25 @@ const fs_steps = @import("kernel/fs/steps.zig");
 const Sdk = @import("lib/steps.zig").Sdk;
 const adapters = @import("adapters/steps.zig");
 const workloads = @import("tests/steps.zig");
-
-pub const Variant = enum { minimal, net, full };
-
-/// What a named combination of the kernel contains.
-const Features = struct {
-    smp: bool,
-    net: bool,
-    tracing: bool,
-
-    fn of(variant: Variant) Features {
-        return switch (variant) {
-            .minimal => .{ .smp = false, .net = false, .tracing = false },
-            .net => .{ .smp = true, .net = true, .tracing = false },
-            .full => .{ .smp = true, .net = true, .tracing = true },
-        };
-    }
-};
+const Options = @import("kernel/options.zig").Options;
 
 pub fn build(b: *std.Build) void {
-    const only = b.option(Variant, "variant", "Build only this combination of the kernel (default: all three)");
+    const only = b.option(Options.Name, "variant", "Build only this combination of the kernel (default: all three)");
     const optimize = b.option(std.builtin.OptimizeMode, "kernel-optimize", "Optimisation of the kernel (default: ReleaseSafe)") orelse .ReleaseSafe;
 
     const abi: Abi = .create(b);
     const kernel_step = b.step("kernel", "Build the kernel");
     const debug_step = b.step("kernel-debug", "Build the kernels' debug information");
-    for (std.enums.values(Variant)) |variant| {
+    for (std.enums.values(Options.Name)) |variant| {
         if (only) |chosen| if (chosen != variant) continue;
         const name = b.fmt("ukernel-{s}", .{@tagName(variant)});
         // Debug information names the folder it was built in, so it stands in a file of its own.
-        addKernel(b, kernel_step, abi, b.fmt("{s}.elf", .{name}), variant, optimize, true);
-        addKernel(b, debug_step, abi, b.fmt("{s}.debug", .{name}), variant, optimize, false);
+        addKernel(b, kernel_step, abi, b.fmt("{s}.elf", .{name}), .named(variant), optimize, true);
+        addKernel(b, debug_step, abi, b.fmt("{s}.debug", .{name}), .named(variant), optimize, false);
+    }
+    if (customOptions(b)) |options| {
+        addKernel(b, kernel_step, abi, "ukernel-custom.elf", options, optimize, true);
+        addKernel(b, debug_step, abi, "ukernel-custom.debug", options, optimize, false);
     }
     b.getInstallStep().dependOn(kernel_step);
 
@@ -59,6 +48,19 @@ pub fn build(b: *std.Build) void {
 
     const tidy = b.addFmt(.{ .paths = &.{ "abi", "build.zig", "kernel", "lib", "tests" }, .check = true });
     test_step.dependOn(&tidy.step);
+}
+
+/// The options of the full kernel with those that the command line names; null when it names none.
+fn customOptions(b: *std.Build) ?Options {
+    var options: Options = .named(.full);
+    var named = false;
+    inline for (comptime std.meta.fieldNames(Options)) |name| {
+        if (b.option(bool, name, "Of a kernel of its own: see kernel/options.zig")) |value| {
+            @field(options, name) = value;
+            named = true;
+        }
+    }
+    return if (named) options else null;
 }
 
 /// The kernel's own instruction set: no vector or x87 registers, which belong to the workload alone.
@@ -80,16 +82,12 @@ fn addKernel(
     step: *std.Build.Step,
     abi: Abi,
     name: []const u8,
-    variant: Variant,
+    chosen: Options,
     optimize: std.builtin.OptimizeMode,
     strip: bool,
 ) void {
-    const features = Features.of(variant);
     const options = b.addOptions();
-    options.addOption([]const u8, "variant", @tagName(variant));
-    options.addOption(bool, "smp", features.smp);
-    options.addOption(bool, "net", features.net);
-    options.addOption(bool, "tracing", features.tracing);
+    inline for (comptime std.meta.fieldNames(Options)) |option| options.addOption(bool, option, @field(chosen, option));
 
     const module = b.createModule(.{
         .root_source_file = b.path("kernel/main.zig"),

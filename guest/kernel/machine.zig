@@ -39,7 +39,7 @@ pub fn shutDown(status: i32, cause: Cause, text: []const u8) noreturn {
 
 /// The other CPUs stand still from here, whatever they do. One of them may hold the kernel lock: nothing may take it any more.
 fn stopOthers() void {
-    if (cpu.count == 1) return;
+    if (!cpu.areSeveral()) return;
     @atomicStore(u32, &traps.panic_halt, 1, .seq_cst);
     lapic.sendNmiToOthers();
 }

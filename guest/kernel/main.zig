@@ -1,6 +1,5 @@
 //! The kernel from its first instruction in the upper half to the workload's first in user mode.
 const std = @import("std");
-const build_options = @import("build_options");
 const limits = @import("limits.zig");
 const x86 = @import("arch/x86.zig");
 const cpu = @import("arch/cpu.zig");

@@ -6,6 +6,7 @@ const cpu = @import("arch/cpu.zig");
 const lapic = @import("arch/lapic.zig");
 const serial = @import("arch/serial.zig");
 const traps = @import("arch/traps.zig");
+const options = @import("options.zig").chosen;
 const layout = @import("mem/layout.zig");
 const paging = @import("mem/paging.zig");
 const machine = @import("machine.zig");
@@ -40,13 +41,14 @@ fn again() noreturn {
 }
 
 fn stopOthers() void {
-    if (cpu.count == 1) return;
+    if (!cpu.areSeveral()) return;
     @atomicStore(u32, &traps.panic_halt, 1, .seq_cst);
     lapic.sendNmiToOthers();
 }
 
 pub fn printFrame(frame: *const traps.Frame, cr2: u64) void {
     serial.print("  vector {d} error {x} rip {x:0>16} rflags {x} cs {x} cr2 {x:0>16}\n", .{ frame.vector, frame.error_code, frame.rip, frame.rflags, frame.cs, cr2 });
+    if (!options.crash_details) return;
     serial.print("  rax {x:0>16} rbx {x:0>16} rcx {x:0>16} rdx {x:0>16}\n", .{ frame.rax, frame.rbx, frame.rcx, frame.rdx });
     serial.print("  rsi {x:0>16} rdi {x:0>16} rbp {x:0>16} rsp {x:0>16}\n", .{ frame.rsi, frame.rdi, frame.rbp, frame.rsp });
     serial.print("  r8  {x:0>16} r9  {x:0>16} r10 {x:0>16} r11 {x:0>16}\n", .{ frame.r8, frame.r9, frame.r10, frame.r11 });

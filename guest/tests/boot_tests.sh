@@ -69,6 +69,9 @@ crash single_step 133 'single step'
 crash lost_stack 139 'nothing is mapped there'
 crash all_memory 139 'no memory left for the page'
 
+pack little minimal crash "arg null_pointer"
+expect 'a crash on the minimal kernel' 'exit 139 3 ' 'write of 8 at .*: null pointer' little 1 16 30
+
 pack spin full crash "arg spin"
 STOP_AFTER=3 expect 'a spinning workload is stopped' 'exit 143 2 ' 'crash: spin' spin 2 16 30
 

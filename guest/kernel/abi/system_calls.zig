@@ -1,6 +1,5 @@
 //! abi_*, cap_*, vm_*, time_*, random_*, log_*.
 const std = @import("std");
-const build_options = @import("build_options");
 const abi = @import("abi");
 const dispatch = @import("dispatch");
 const clock = @import("../arch/clock.zig");

@@ -8,6 +8,7 @@ const smp = @import("../arch/smp.zig");
 const traps = @import("../arch/traps.zig");
 const user_copy = @import("../arch/user_copy.zig");
 const limits = @import("../limits.zig");
+const kernel_options = @import("../options.zig").chosen;
 const lock = @import("../sched/lock.zig");
 const scheduler = @import("../sched/scheduler.zig");
 const capability = @import("../object/capability.zig");
@@ -218,18 +219,22 @@ fn handlerOf(entry: u64, stack: u64, stack_bytes: u64, flags: abi.HandlerFlags) 
 }
 
 pub fn task_set_foreign_handler(task: *Task, arguments: dispatch.TaskSetForeignHandler) Failure!void {
+    if (!kernel_options.handlers) return error.UnsupportedOperation;
     task.foreign_handler = try handlerOf(arguments.handler, arguments.stack, arguments.stack_bytes, arguments.flags);
 }
 
 pub fn task_set_fault_handler(task: *Task, arguments: dispatch.TaskSetFaultHandler) Failure!void {
+    if (!kernel_options.handlers) return error.UnsupportedOperation;
     task.fault_handler = try handlerOf(arguments.handler, arguments.stack, arguments.stack_bytes, arguments.flags);
 }
 
 pub fn task_resume(task: *Task, arguments: dispatch.TaskResume) Failure!void {
+    if (!kernel_options.handlers) return error.UnsupportedOperation;
     try delivery.resumeFrame(task, task.frame(), arguments.frame.address);
 }
 
 pub fn task_interrupt(task: *Task, arguments: dispatch.TaskInterrupt) Failure!void {
+    if (!kernel_options.handlers) return error.UnsupportedOperation;
     lock.acquire();
     defer lock.release();
     const other = try living(@intFromEnum(arguments.task));
@@ -254,6 +259,7 @@ fn standing(task: *Task, handle: u64) Failure!*Task {
 }
 
 pub fn task_get_context(task: *Task, arguments: dispatch.TaskGetContext) Failure!void {
+    if (!kernel_options.handlers) return error.UnsupportedOperation;
     lock.acquire();
     const other = standing(task, @intFromEnum(arguments.task)) catch |failure| {
         lock.release();
@@ -265,6 +271,7 @@ pub fn task_get_context(task: *Task, arguments: dispatch.TaskGetContext) Failure
 }
 
 pub fn task_set_context(task: *Task, arguments: dispatch.TaskSetContext) Failure!void {
+    if (!kernel_options.handlers) return error.UnsupportedOperation;
     const saved = try user_copy.readValue(abi.TaskFrame, arguments.frame.address);
     lock.acquire();
     defer lock.release();

@@ -3,6 +3,7 @@
 const std = @import("std");
 const x86 = @import("x86.zig");
 const limits = @import("../limits.zig");
+const options = @import("../options.zig").chosen;
 const Task = @import("../object/task.zig").Task;
 
 pub const selector_kernel_code: u16 = 0x08;
@@ -68,6 +69,11 @@ comptime {
 pub var all: [limits.cpus_max]*PerCpu = undefined;
 /// CPUs that exist; those that are online may be fewer while they still start.
 pub var count: u32 = 1;
+
+/// Known when it is compiled in a kernel for one.
+pub inline fn areSeveral() bool {
+    return options.smp and count > 1;
+}
 
 var double_fault_stack: [8192]u8 align(16) = undefined;
 

@@ -9,6 +9,7 @@ const clock = @import("clock.zig");
 
 /// Flushes this CPU's TLB if another asked for it.
 pub fn answerFlush() void {
+    if (!cpu.areSeveral()) return;
     const me = cpu.this();
     const wanted = me.flush_wanted.load(.seq_cst);
     if (me.flush_done.load(.monotonic) == wanted) return;
@@ -23,7 +24,7 @@ const flush_answer_ns: u64 = 30_000_000_000;
 pub fn flushEverywhere() void {
     std.debug.assert(!lock.isHeld());
     x86.writeCr3(x86.readCr3());
-    if (cpu.count == 1) return;
+    if (!cpu.areSeveral()) return;
     const me = cpu.this();
     var wanted: [@import("../limits.zig").cpus_max]u64 = undefined;
     for (cpu.all[0..cpu.count]) |other| {

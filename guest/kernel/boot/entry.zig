@@ -4,6 +4,8 @@
 //! The boot page tables map the first GiB twice, at 0 and at the kernel's base. They are left for the final tables as soon as
 //! those stand, and used again only while another CPU climbs through its trampoline.
 
+const options = @import("../options.zig").chosen;
+
 pub const kernel_base: u64 = 0xffff_ffff_8000_0000;
 /// Where the trampoline is copied to: a free page below 1 MiB, whose number is the start-up vector.
 pub const trampoline_phys: u64 = 0x8000;
@@ -97,6 +99,8 @@ comptime {
         \\ .long boot_gdt
         \\.popsection
         \\
+    );
+    if (options.smp) asm (
         \\.pushsection .rodata
         \\.globl ap_trampoline_start
         \\.globl ap_trampoline_end

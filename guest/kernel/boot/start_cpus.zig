@@ -1,7 +1,7 @@
 //! Starting the other CPUs: INIT and start-up messages to all of them at once; each takes a number as it arrives, so
 //! that nothing has to be known about them but how many there are.
 const std = @import("std");
-const build_options = @import("build_options");
+const options = @import("../options.zig").chosen;
 const x86 = @import("../arch/x86.zig");
 const cpu = @import("../arch/cpu.zig");
 const traps = @import("../arch/traps.zig");
@@ -18,17 +18,27 @@ const scheduler = @import("../sched/scheduler.zig");
 const tasks = @import("../object/tasks.zig");
 const init = @import("init.zig");
 
-export var ap_next_index: u32 = 1;
-export var ap_index_end: u32 = 1;
-export var ap_root: u64 = 0;
-export var ap_stack_tops: [limits.cpus_max]u64 = .{0} ** limits.cpus_max;
+var ap_next_index: u32 = 1;
+var ap_index_end: u32 = 1;
+var ap_root: u64 = 0;
+var ap_stack_tops: [limits.cpus_max]u64 = .{0} ** limits.cpus_max;
+
+comptime {
+    // What the trampoline reads, and where it goes.
+    if (options.smp) {
+        @export(&ap_next_index, .{ .name = "ap_next_index" });
+        @export(&ap_index_end, .{ .name = "ap_index_end" });
+        @export(&ap_root, .{ .name = "ap_root" });
+        @export(&ap_stack_tops, .{ .name = "ap_stack_tops" });
+        @export(&ap_main, .{ .name = "ap_main" });
+    }
+}
 
 extern const ap_trampoline_start: u8;
 extern const ap_trampoline_end: u8;
 
 /// How many CPUs the machine has: what the command line says (`ukernel.cpus=`), QEMU's fw_cfg, or the processor's own topology.
 fn countCpus(text: []const u8) u32 {
-    if (!build_options.smp) return 1;
     if (command_line.number(text, "ukernel.cpus")) |number| return @intCast(std.math.clamp(number, 1, limits.cpus_max));
     if (firmwareCount()) |number| return std.math.clamp(number, 1, limits.cpus_max);
     const basic = x86.cpuid(1, 0);
@@ -48,6 +58,7 @@ fn firmwareCount() ?u32 {
 
 /// Returns at once; the CPUs take part when they arrive.
 pub fn start(text: []const u8) void {
+    if (!options.smp) return;
     const count = countCpus(text);
     if (count == 1) return;
     for (1..count) |index| {
@@ -81,7 +92,7 @@ fn waitNs(duration_ns: u64) void {
     while (clock.nowNs() - start_ns < duration_ns) x86.pause();
 }
 
-export fn ap_main(index: u32) callconv(.c) noreturn {
+fn ap_main(index: u32) callconv(.c) noreturn {
     const state = cpu.all[index];
     cpu.install(state);
     traps.install();

@@ -7,6 +7,7 @@ const traps = @import("../arch/traps.zig");
 const vectors = @import("../arch/vectors.zig");
 const user_copy = @import("../arch/user_copy.zig");
 const limits = @import("../limits.zig");
+const options = @import("../options.zig").chosen;
 const gate = @import("gate.zig");
 const scheduler = @import("../sched/scheduler.zig");
 const task_object = @import("task.zig");
@@ -20,6 +21,7 @@ pub const Fault = struct {
 };
 
 pub fn inHandler(task: *const Task, stack_pointer: u64) bool {
+    if (!options.handlers) return false;
     return task.foreign_handler.holds(stack_pointer) or task.fault_handler.holds(stack_pointer);
 }
 
@@ -52,6 +54,7 @@ fn registersOf(frame: *const traps.Frame, task: *const Task) abi.TaskFrame {
 /// Changes `frame` so that the task goes on in its handler. False if there is none or no frame can be written to its
 /// stack; nothing has changed then.
 pub fn enter(task: *Task, frame: *traps.Frame, kind: abi.FrameKind, fault: Fault) bool {
+    if (!options.handlers) return false;
     const handler = if (kind == .foreign) &task.foreign_handler else &task.fault_handler;
     if (handler.entry == 0) return false;
     var saved = registersOf(frame, task);

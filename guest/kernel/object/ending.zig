@@ -7,6 +7,7 @@ const serial = @import("../arch/serial.zig");
 const traps = @import("../arch/traps.zig");
 const user_copy = @import("../arch/user_copy.zig");
 const limits = @import("../limits.zig");
+const options = @import("../options.zig").chosen;
 const space = @import("../mem/space.zig");
 const channel = @import("channel.zig");
 const delivery = @import("delivery.zig");
@@ -104,6 +105,11 @@ fn end(task: *Task, frame: *const traps.Frame, fault: delivery.Fault, status: i3
 
 fn report(writer: *std.Io.Writer, task: *Task, frame: *const traps.Frame, fault: delivery.Fault, text: []const u8) !void {
     try writer.print("ukernel: task {d} ended: {s}\n", .{ task.id, text });
+    if (options.crash_details) try describeState(writer, task, frame, fault);
+    try backtrace(writer, frame);
+}
+
+fn describeState(writer: *std.Io.Writer, task: *Task, frame: *const traps.Frame, fault: delivery.Fault) !void {
     try writer.print("  rip {x:0>16} rsp {x:0>16} rbp {x:0>16} rflags {x}\n", .{ frame.rip, frame.rsp, frame.rbp, frame.rflags });
     try writer.print("  rax {x:0>16} rbx {x:0>16} rcx {x:0>16} rdx {x:0>16}\n", .{ frame.rax, frame.rbx, frame.rcx, frame.rdx });
     try writer.print("  rsi {x:0>16} rdi {x:0>16} r8  {x:0>16} r9  {x:0>16}\n", .{ frame.rsi, frame.rdi, frame.r8, frame.r9 });
@@ -112,7 +118,6 @@ fn report(writer: *std.Io.Writer, task: *Task, frame: *const traps.Frame, fault:
     try describeMap(writer, "code", frame.rip);
     try describeMap(writer, "stack", frame.rsp);
     if (fault.number == traps.Vector.page_fault) try describeMap(writer, "fault", fault.address);
-    try backtrace(writer, frame);
 }
 
 /// The region at an address, or the next above.

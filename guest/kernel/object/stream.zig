@@ -12,6 +12,7 @@ const Pool = @import("../mem/pool.zig").Pool;
 const erofs = @import("../fs/erofs.zig");
 const console = @import("console.zig");
 const disk = @import("disk.zig");
+const options = @import("../options.zig").chosen;
 const handles = @import("handles.zig");
 const image = @import("image.zig");
 const stop = @import("stop.zig");
@@ -108,6 +109,7 @@ pub fn openConsole(writable: bool, non_block: bool) Failure!u64 {
 }
 
 pub fn openBlock(number: usize, writable: bool) Failure!u64 {
+    if (!options.disks) return error.NotFound;
     const device = disk.forWorkload(number) orelse return error.NotFound;
     if (writable and device.read_only) return error.ReadOnly;
     lock.acquire();
@@ -213,6 +215,7 @@ fn readFile(file: *File, address: u64, wanted: u64, from: u64) Failure!u64 {
 const Direction = enum { read, write };
 
 fn transferBlock(device: *disk.Disk, address: u64, wanted: u64, from: u64, direction: Direction) Failure!u64 {
+    if (!options.disks) unreachable;
     if (wanted % 512 != 0 or from % 512 != 0) return error.Misaligned;
     const end = device.sectors * 512;
     if (from >= end or wanted == 0) return 0;

@@ -4,6 +4,7 @@ const std = @import("std");
 const x86 = @import("../arch/x86.zig");
 const smp = @import("../arch/smp.zig");
 const cpu = @import("../arch/cpu.zig");
+const options = @import("../options.zig").chosen;
 
 const unowned: u32 = 0;
 var owner: std.atomic.Value(u32) = .init(unowned);
@@ -11,6 +12,7 @@ var owner: std.atomic.Value(u32) = .init(unowned);
 pub noinline fn acquire() void {
     const me = cpu.this().index + 1;
     std.debug.assert(owner.load(.monotonic) != me);
+    if (!options.smp) return owner.store(me, .monotonic);
     while (owner.cmpxchgWeak(unowned, me, .acquire, .monotonic) != null) {
         while (owner.load(.monotonic) != unowned) {
             smp.answerFlush();

@@ -61,7 +61,7 @@ pub fn makeReady(task: *Task) void {
 }
 
 fn chooseCpu(task: *Task, now_ns: u64) void {
-    if (cpu.count == 1) {
+    if (!cpu.areSeveral()) {
         cpu.this().reschedule.store(true, .monotonic);
         return;
     }
@@ -157,7 +157,7 @@ fn requeueAndSwitch(task: *Task) void {
 /// A CPU whose task began its slice when nobody waited does not look at the queue. As long as somebody waits, each slice that ends
 /// makes one more look: the one whose task is furthest ahead of who waits.
 fn shareQueue(next: *const Task) void {
-    if (cpu.count == 1) return;
+    if (!cpu.areSeveral()) return;
     const now_ns = clock.nowNs();
     var furthest: ?*cpu.PerCpu = null;
     var most_ns: u64 = next.virtual_ns;

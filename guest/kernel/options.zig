@@ -1,0 +1,35 @@
+//! What a kernel contains. Each option is known when it is compiled, and what is left out is not in the image. Networking and the ABI's trace
+//! functions will be options too, of the combinations that are named for them, when they exist.
+const std = @import("std");
+
+pub const Options = struct {
+    /// More than one virtual CPU. Without it the kernel runs on the first, whatever the machine has.
+    smp: bool,
+    /// Block devices for the workload, beside the image and the channel. Without it none is found.
+    disks: bool,
+    /// Handlers in user mode of foreign calls, faults and interrupts, and the reading and setting of a task's registers: what adapters are built on.
+    /// Without it their functions answer UNSUPPORTED; native workloads do without.
+    handlers: bool,
+    /// Registers and memory map in the report of a crash. Without it the report says what happened, where, and who called.
+    crash_details: bool,
+
+    /// The named combinations, which always boot.
+    pub const Name = enum { minimal, net, full };
+
+    pub fn named(name: Name) Options {
+        return switch (name) {
+            .minimal => .{ .smp = false, .disks = false, .handlers = false, .crash_details = false },
+            // What a server needs that keeps nothing: networking itself is to come.
+            .net => .{ .smp = true, .disks = false, .handlers = true, .crash_details = true },
+            .full => .{ .smp = true, .disks = true, .handlers = true, .crash_details = true },
+        };
+    }
+};
+
+/// Of the kernel that is being compiled.
+pub const chosen: Options = blk: {
+    const build_options = @import("build_options");
+    var options: Options = undefined;
+    for (std.meta.fieldNames(Options)) |name| @field(options, name) = @field(build_options, name);
+    break :blk options;
+};
