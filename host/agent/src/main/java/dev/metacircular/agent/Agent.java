@@ -15,6 +15,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.stream.Collectors;
@@ -32,6 +33,7 @@ final class Agent implements AutoCloseable {
     private final ServiceLocks locks;
     private final AuditLog audit;
     private final SupervisorLoop loop;
+    private final Optional<Alerts> alerts;
     private final AgentServer server;
 
     /** What an agent works on besides its directory. */
@@ -76,6 +78,7 @@ final class Agent implements AutoCloseable {
         boolean enforceLimits = config.limits() == AgentConfig.LimitMode.ENFORCE;
         Lifecycle lifecycle = new Lifecycle(node, runtimes, view, volumes, enforceLimits);
         EventStore stored = registry.events();
+        alerts = config.alert().map(a -> new Alerts(node, a, stored, events, clock));
         Tracks tracks = new Tracks(events, stored.states(), clock);
         Recovery recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, tracks);
         recovery.blockPending();
@@ -110,6 +113,7 @@ final class Agent implements AutoCloseable {
                 new LogService(view, runtimes),
                 new ExecService(view, runtimes, outcomes),
                 new NodeFacts(node, config.services(), observations),
+                new EventService(stored, events),
                 new Doctor(config.services(), made.socket(), pki, observations)));
         server = new AgentServer(listen, pki, service, new AuthInterceptor(tokens, audit, clock));
         loop = new SupervisorLoop(supervisor, runtimes, locks, made.revive(), bootFile, clock);
@@ -151,6 +155,7 @@ final class Agent implements AutoCloseable {
             LOG.warning("an operation is cut short; it is recovered at the next start");
         }
         loop.close();
+        alerts.ifPresent(Alerts::close);
         server.close();
         runtimes.close();
         registry.close();

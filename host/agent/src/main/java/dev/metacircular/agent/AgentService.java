@@ -10,6 +10,8 @@ import dev.metacircular.contract.v1.DeployResult;
 import dev.metacircular.contract.v1.DeployUpdate;
 import dev.metacircular.contract.v1.DoctorRequest;
 import dev.metacircular.contract.v1.DoctorResponse;
+import dev.metacircular.contract.v1.Event;
+import dev.metacircular.contract.v1.EventsRequest;
 import dev.metacircular.contract.v1.ExecInput;
 import dev.metacircular.contract.v1.ExecOutput;
 import dev.metacircular.contract.v1.HelloRequest;
@@ -54,7 +56,8 @@ import java.util.function.Supplier;
 
 /** The contract's calls, each handed to what does it. */
 final class AgentService extends AgentGrpc.AgentImplBase {
-    private static final List<String> FEATURES = List.of("deploy", "logs", "exec", "tokens", "doctor", "purge_data");
+    private static final List<String> FEATURES =
+            List.of("deploy", "events", "logs", "exec", "tokens", "doctor", "purge_data");
 
     private final Parts parts;
 
@@ -69,6 +72,7 @@ final class AgentService extends AgentGrpc.AgentImplBase {
             LogService logs,
             ExecService exec,
             NodeFacts facts,
+            EventService events,
             Doctor doctor) {}
 
     AgentService(Parts parts) {
@@ -243,6 +247,11 @@ final class AgentService extends AgentGrpc.AgentImplBase {
                                                         request.getBaseGeneration(),
                                                         request.getData()))
                                         .build()));
+    }
+
+    @Override
+    public void events(EventsRequest request, StreamObserver<Event> observer) {
+        StreamReceiver.serve(observer, receiver -> parts.events().read(request, receiver));
     }
 
     @Override

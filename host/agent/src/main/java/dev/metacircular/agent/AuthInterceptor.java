@@ -32,6 +32,7 @@ final class AuthInterceptor implements ServerInterceptor {
     /** What a viewer may call; everything else, also what a later version adds, is an operator's. */
     private static final Set<String> READS = Set.of(
             AgentGrpc.getHelloMethod().getFullMethodName(),
+            AgentGrpc.getEventsMethod().getFullMethodName(),
             AgentGrpc.getListMethod().getFullMethodName(),
             AgentGrpc.getPsMethod().getFullMethodName(),
             AgentGrpc.getStatusMethod().getFullMethodName(),

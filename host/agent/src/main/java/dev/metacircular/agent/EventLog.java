@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.function.Consumer;
 import java.util.logging.Logger;
 
 /** Records what happened, in the registry and in the agent's log, and tells those who follow. */
@@ -22,17 +21,27 @@ final class EventLog {
 
     private final Ledger ledger;
     private final Clock clock;
-    private volatile Optional<Consumer<StoredEvent>> alerts = Optional.empty();
+    private volatile Optional<Runnable> alerts = Optional.empty();
     private long lastId;
 
     /** How much an event is a person's business. */
     enum Urgency {
         /** Never raises an alert. */
-        NONE,
+        NONE(0),
         /** Raises an alert: something went wrong, and the agent mends it or will try. */
-        WARNING,
+        WARNING(1),
         /** Raises an alert, also where the component's last one was a warning: a person is needed. */
-        URGENT
+        URGENT(2);
+
+        private final int level;
+
+        Urgency(int level) {
+            this.level = level;
+        }
+
+        int level() {
+            return level;
+        }
     }
 
     /** The kinds of events; docs/events.md is the list that people read. */
@@ -138,9 +147,9 @@ final class EventLog {
         this.clock = clock;
     }
 
-    /** Hands over, from now on, every event that is to raise an alert; the consumer must not block. */
-    void alertTo(Consumer<StoredEvent> consumer) {
-        alerts = Optional.of(consumer);
+    /** From now on alerts are owed for what calls for one; tells when there is one more. */
+    void alertTo(Runnable listener) {
+        alerts = Optional.of(listener);
     }
 
     void node(Kind kind, String message) {
@@ -188,7 +197,7 @@ final class EventLog {
             LOG.info(() -> "event " + e.kind() + " "
                     + (e.component().isEmpty() ? e.service() : e.service() + "/" + e.component()) + " " + e.message());
             if (e.alert()) {
-                alerts.ifPresent(a -> a.accept(s));
+                alerts.ifPresent(Runnable::run);
             }
         }
         synchronized (this) {

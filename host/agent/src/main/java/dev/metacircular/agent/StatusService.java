@@ -3,7 +3,6 @@ package dev.metacircular.agent;
 import dev.metacircular.contract.Messages;
 import dev.metacircular.contract.v1.ComponentDocument;
 import dev.metacircular.contract.v1.ComponentStatus;
-import dev.metacircular.contract.v1.Event;
 import dev.metacircular.contract.v1.ListResponse;
 import dev.metacircular.contract.v1.PsResponse;
 import dev.metacircular.contract.v1.RegisteredComponent;
@@ -18,6 +17,7 @@ import dev.metacircular.model.Observation;
 import dev.metacircular.model.Observed;
 import dev.metacircular.model.PortMapping;
 import dev.metacircular.model.RuntimeKind;
+import dev.metacircular.registry.EventQuery;
 import dev.metacircular.registry.Registry;
 import dev.metacircular.runtime.Instance;
 import java.util.ArrayList;
@@ -28,6 +28,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /** Answers what should be there and what is so; a backend that does not answer makes its components {@code unknown}. */
 final class StatusService {
@@ -187,13 +188,9 @@ final class StatusService {
                         byComponent.getOrDefault(m.id(), List.of())));
             }
         }
-        registry.latestEvents(service, service.isPresent() ? EVENTS_SHOWN_OF_SERVICE : EVENTS_SHOWN).stream()
-                .map(e -> Event.newBuilder()
-                        .setTimeMs(e.time().toEpochMilli())
-                        .setService(e.service())
-                        .setComponent(e.component())
-                        .setKind(e.kind())
-                        .setMessage(e.message()))
+        EventQuery query = new EventQuery(service, Optional.empty(), Set.of(), Optional.empty(), Optional.empty());
+        registry.events().latest(query, 0, service.isPresent() ? EVENTS_SHOWN_OF_SERVICE : EVENTS_SHOWN).stream()
+                .map(EventService::message)
                 .forEach(response::addEvents);
         return response.build();
     }

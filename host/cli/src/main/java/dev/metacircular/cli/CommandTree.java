@@ -29,6 +29,7 @@ final class CommandTree {
         COMMANDS.put("ps", () -> leaf(new PsCommand()));
         COMMANDS.put("status", () -> leaf(new StatusCommand()));
         COMMANDS.put("sync", () -> leaf(new SyncCommand()));
+        COMMANDS.put("events", () -> leaf(new EventsCommand()));
         COMMANDS.put("logs", () -> leaf(new LogsCommand()));
         COMMANDS.put("exec", () -> leaf(new ExecCommand()));
         COMMANDS.put("service", () -> group("service", "Works on service definition files.", new ServiceShowCommand()));

@@ -11,17 +11,14 @@ import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
 import dev.metacircular.model.Target;
 import io.grpc.StatusRuntimeException;
-import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Iterator;
 import java.util.concurrent.TimeUnit;
-import java.util.regex.Pattern;
 import picocli.CommandLine.Model.CommandSpec;
 
 /** {@code mcp logs}. */
 final class LogsCommand implements Command {
-    private static final Pattern DURATION = Pattern.compile("(?:\\d{1,9}d)?(?:\\d{1,9}h)?(?:\\d{1,9}m)?(?:\\d{1,9}s)?");
     private static final Duration WHOLE = Duration.ofMinutes(10);
 
     @Override
@@ -50,8 +47,8 @@ final class LogsCommand implements Command {
                 .setPrevious(arguments.flag("--previous"));
         arguments
                 .text("--since")
-                .ifPresent(s ->
-                        request.setSinceMs(since(s, session.clock().instant()).toEpochMilli()));
+                .ifPresent(s -> request.setSinceMs(
+                        Times.parse(s, session.clock().instant(), "--since").toEpochMilli()));
         arguments.text("--tail").ifPresent(t -> request.setTail(tail(t)));
         ClientConfig.Node node = Place.of(session, arguments, target.service());
         Duration limit = Nodes.limit(session, WHOLE);
@@ -94,28 +91,6 @@ final class LogsCommand implements Command {
         }
         if (follow) {
             session.out().flush();
-        }
-    }
-
-    /** A time, or how long before now. */
-    static Instant since(String text, Instant now) {
-        try {
-            if (!text.isEmpty() && DURATION.matcher(text).matches()) {
-                int day = text.indexOf('d');
-                String days = day < 0 ? "" : text.substring(0, day + 1);
-                String rest = text.substring(days.length());
-                return now.minus(Duration.parse("P" + days + (rest.isEmpty() ? "" : "T" + rest)));
-            }
-            return Instant.parse(text);
-        } catch (DateTimeException e) {
-            throw new ProblemException(
-                    new Problem(
-                            Problem.Kind.INVALID,
-                            "'" + text + "' is not a time: expected one such as 90s, 10m, 2h, 1d12h or"
-                                    + " 2026-01-31T12:00:00Z",
-                            "--since",
-                            ""),
-                    e);
         }
     }
 

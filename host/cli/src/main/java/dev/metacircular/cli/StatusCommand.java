@@ -2,7 +2,6 @@ package dev.metacircular.cli;
 
 import dev.metacircular.contract.ExitStatus;
 import dev.metacircular.contract.v1.ComponentStatus;
-import dev.metacircular.contract.v1.Event;
 import dev.metacircular.contract.v1.RegisteredComponent;
 import dev.metacircular.contract.v1.StatusRequest;
 import dev.metacircular.contract.v1.StatusResponse;
@@ -52,7 +51,7 @@ final class StatusCommand implements Command {
         List<Object> events = new ArrayList<>();
         view.forEach((node, response) -> {
             response.getComponentsList().forEach(c -> components.add(json(node, c)));
-            response.getEventsList().forEach(e -> events.add(json(node, e)));
+            response.getEventsList().forEach(e -> events.add(EventsCommand.json(node, e)));
         });
         session.out()
                 .println(Json.write(Json.object("nodes", view.json(), "components", components, "events", events)));
@@ -67,22 +66,6 @@ final class StatusCommand implements Command {
         return json;
     }
 
-    private static Object json(String node, Event e) {
-        return Json.object(
-                "time",
-                Instant.ofEpochMilli(e.getTimeMs()).toString(),
-                "node",
-                node,
-                "service",
-                e.getService(),
-                "component",
-                e.getComponent(),
-                "kind",
-                e.getKind(),
-                "message",
-                e.getMessage());
-    }
-
     private static void print(Session session, View<StatusResponse> view) {
         Table table = new Table("NAME", "NODE", "DESIRED", "OBSERVED", "DRIFT", "VERSION", "RUNTIME", "NOTE");
         Table events = new Table("TIME", "NODE", "SERVICE", "COMPONENT", "EVENT", "MESSAGE");
@@ -95,7 +78,7 @@ final class StatusCommand implements Command {
                             e.getService(),
                             e.getComponent(),
                             e.getKind(),
-                            e.getMessage()));
+                            EventsCommand.message(e)));
         });
         view.print(table, "nothing is registered");
         if (!events.isEmpty()) {

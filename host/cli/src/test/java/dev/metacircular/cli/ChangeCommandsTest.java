@@ -169,9 +169,9 @@ class ChangeCommandsTest {
     void sinceIsATimeOrADuration() {
         Instant now = Instant.parse("2026-03-01T00:00:00Z");
 
-        assertThat(LogsCommand.since("1d2h", now)).isEqualTo("2026-02-27T22:00:00Z");
-        assertThat(LogsCommand.since("90s", now)).isEqualTo("2026-02-28T23:58:30Z");
-        assertThat(LogsCommand.since("2026-01-01T00:00:00Z", now)).isEqualTo("2026-01-01T00:00:00Z");
+        assertThat(Times.parse("1d2h", now, "--since")).isEqualTo("2026-02-27T22:00:00Z");
+        assertThat(Times.parse("90s", now, "--since")).isEqualTo("2026-02-28T23:58:30Z");
+        assertThat(Times.parse("2026-01-01T00:00:00Z", now, "--since")).isEqualTo("2026-01-01T00:00:00Z");
     }
 
     @Test

@@ -162,7 +162,8 @@ class ViewCommandsTest {
         assertThat(operator.mcp("status", "--json").out())
                 .contains("\"observed\":\"exited\",\"exit_code\":7,\"drift\":[\"state\",\"config\"]")
                 .contains("\"events\":[{\"time\":\"2026-05-28T20:26:40Z\",\"node\":\"alpha\",\"service\":\"shop\","
-                        + "\"component\":\"job\",\"kind\":\"exited\",\"message\":\"with status 7\"}]");
+                        + "\"component\":\"job\",\"kind\":\"exited\",\"message\":\"with status 7\",\"id\":0,"
+                        + "\"net\":false}]");
     }
 
     @Test

@@ -57,6 +57,23 @@ public final class EventStore {
                 .one());
     }
 
+    /**
+     * Drops what alerts are owed but for the newest so many.
+     *
+     * @return how many were dropped
+     */
+    public int dropAlertsBut(int kept) {
+        boolean many =
+                database.read(h -> h.createQuery("SELECT count(*) FROM (SELECT 1 FROM event WHERE alert = 1 LIMIT :n)")
+                                .bind("n", kept + 1)
+                                .mapTo(Integer.class)
+                                .one()
+                        > kept);
+        return many ? database.write(h -> h.createUpdate("""
+                                UPDATE event SET alert = 0 WHERE alert = 1 AND id <=
+                                  (SELECT id FROM event WHERE alert = 1 ORDER BY id DESC LIMIT 1 OFFSET :n)""").bind("n", kept).execute()) : 0;
+    }
+
     /** The oldest events whose alerts are still to be raised. */
     public List<StoredEvent> toAlert(int limit) {
         return database.read(h -> h.createQuery("SELECT * FROM event WHERE alert = 1 ORDER BY id LIMIT :n")

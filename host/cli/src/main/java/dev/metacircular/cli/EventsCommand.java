@@ -1,0 +1,150 @@
+package dev.metacircular.cli;
+
+import dev.metacircular.contract.v1.Event;
+import dev.metacircular.contract.v1.EventsRequest;
+import dev.metacircular.model.Name;
+import dev.metacircular.model.Problem;
+import dev.metacircular.model.Target;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+
+/** {@code mcp events}: the event logs of all nodes, merged by time; following, each event as its node tells it. */
+final class EventsCommand implements Command {
+    private static final int FOLLOW_TAIL = 10;
+
+    @Override
+    public CommandSpec spec() {
+        CommandSpec spec = Models.command(
+                "events", "Shows what happened on the nodes, oldest first; docs/events.md lists the kinds of events.");
+        spec.addPositional(Models.optional(0, "SERVICE[/COMPONENT]", "Only of this service or component."));
+        spec.addOption(Models.flag(
+                "--follow",
+                "Go on as more happens, until interrupted, or as long as --timeout says; begins with the last 10 events"
+                        + " unless --since or --tail say otherwise."));
+        spec.addOption(
+                Models.value("--since", "TIME", "Not older than this: 90s, 10m, 2h, 1d12h, or 2026-01-31T12:00:00Z."));
+        spec.addOption(Models.value("--until", "TIME", "Older than this."));
+        spec.addOption(OptionSpec.builder("--kind")
+                .type(List.class)
+                .auxiliaryTypes(String.class)
+                .splitRegex(",")
+                .paramLabel("KIND")
+                .description("Only of this kind; several times, or separated by commas.")
+                .build());
+        spec.addOption(Models.value("--tail", "N", "At most the last N events of each node."));
+        spec.addOption(Models.value("--node", "NODE", "Only this node's."));
+        return spec;
+    }
+
+    /** An event and the node that tells it. */
+    record Told(String node, Event event) {}
+
+    @Override
+    public int run(Arguments arguments, Session session) {
+        boolean follow = arguments.flag("--follow");
+        EventsRequest request = request(arguments, session, follow);
+        if (follow) {
+            return new EventFollower(session, request).follow(View.nodes(session, arguments.name("--node")));
+        }
+        View<List<Event>> view = View.ask(session, arguments, stub -> all(stub.events(request)), _ -> List.of());
+        List<Told> told = new ArrayList<>();
+        view.forEach((node, events) -> events.forEach(e -> told.add(new Told(node, e))));
+        told.sort(Comparator.comparingLong(t -> t.event().getTimeMs()));
+        told.forEach(t -> print(session, t));
+        session.out().flush();
+        view.complain();
+        return view.exitStatus();
+    }
+
+    private static List<Event> all(Iterator<Event> events) {
+        List<Event> all = new ArrayList<>();
+        events.forEachRemaining(all::add);
+        return all;
+    }
+
+    private static EventsRequest request(Arguments arguments, Session session, boolean follow) {
+        Optional<Target> target = arguments.target(0);
+        EventsRequest.Builder request = EventsRequest.newBuilder()
+                .setService(target.map(t -> t.service().value()).orElse(""))
+                .setComponent(target.flatMap(Target::component).map(Name::value).orElse(""))
+                .addAllKinds(arguments.parsed().matchedOptionValue("--kind", List.<String>of()))
+                .setFollow(follow);
+        Instant now = session.clock().instant();
+        arguments
+                .text("--since")
+                .ifPresent(
+                        s -> request.setSinceMs(Times.parse(s, now, "--since").toEpochMilli()));
+        arguments
+                .text("--until")
+                .ifPresent(
+                        s -> request.setUntilMs(Times.parse(s, now, "--until").toEpochMilli()));
+        if (follow && arguments.text("--until").isPresent()) {
+            throw Problem.of(Problem.Kind.INVALID, "--follow goes on, so it has no --until")
+                    .next("leave out one of the two")
+                    .exception();
+        }
+        arguments.text("--tail").ifPresent(t -> request.setTail(tail(t)));
+        if (follow
+                && arguments.text("--tail").isEmpty()
+                && arguments.text("--since").isEmpty()) {
+            request.setTail(FOLLOW_TAIL);
+        }
+        return request.build();
+    }
+
+    private static int tail(String text) {
+        if (!text.matches("[0-9]{1,8}")) {
+            throw Problem.of(Problem.Kind.INVALID, "'" + text + "' is not a number of events: expected 0 to 99999999")
+                    .at("--tail")
+                    .exception();
+        }
+        return Integer.parseInt(text);
+    }
+
+    static void print(Session session, Told told) {
+        session.out().println(session.json() ? Json.write(json(told.node(), told.event())) : line(told));
+    }
+
+    static Object json(String node, Event e) {
+        return Json.object(
+                "time",
+                Instant.ofEpochMilli(e.getTimeMs()).toString(),
+                "node",
+                node,
+                "service",
+                e.getService(),
+                "component",
+                e.getComponent(),
+                "kind",
+                e.getKind(),
+                "message",
+                e.getMessage(),
+                "id",
+                e.getId(),
+                "net",
+                e.getNet());
+    }
+
+    private static String line(Told told) {
+        Event e = told.event();
+        String subject = e.getComponent().isEmpty() ? e.getService() : e.getService() + "/" + e.getComponent();
+        return "%s  %-8s  %-20s  %-19s  %s"
+                .formatted(
+                        Instant.ofEpochSecond(Math.floorDiv(e.getTimeMs(), 1_000L)),
+                        told.node(),
+                        subject.isEmpty() ? "-" : Text.printable(subject),
+                        Text.printable(e.getKind()),
+                        message(e))
+                .stripTrailing();
+    }
+
+    static String message(Event e) {
+        return (e.getNet() ? "(net) " : "") + Text.printable(e.getMessage());
+    }
+}
