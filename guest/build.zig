@@ -32,6 +32,7 @@ pub fn build(b: *std.Build) void {
         addKernel(b, debug_step, abi, "ukernel-custom.debug", options, optimize, false);
     }
     b.getInstallStep().dependOn(kernel_step);
+    b.getInstallStep().dependOn(debug_step);
 
     const test_step = b.step("test", "Run the unit tests of the pure modules on the host");
     addHostTest(b, test_step, "kernel/tests.zig");

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * The parts of Metacircular that a project is built with: kernels, the library of native workloads, the pinned Zig. They stand in
@@ -42,6 +43,15 @@ record Installation(Path home, Map<String, String> environment) {
     Optional<Path> kernelWithSymbols(String combination) {
         return Optional.of(home.resolve("guest/zig-out/kernel/ukernel-" + combination + ".debug"))
                 .filter(Files::isRegularFile);
+    }
+
+    /** Names for the addresses of a project's program and kernel, where their symbols stand beside it. */
+    FaultText symbols(Optional<Project> project) {
+        return new FaultText(project.stream()
+                .flatMap(p -> Stream.concat(
+                        Symbols.of(p.programWithSymbols()).stream(),
+                        kernelWithSymbols(p.kernel()).flatMap(Symbols::of).stream()))
+                .toList());
     }
 
     /** The folder of what a native workload is compiled with. */

@@ -6,7 +6,6 @@ import dev.metacircular.vm.ConsoleEvent;
 import dev.metacircular.vm.ConsoleReader;
 import dev.metacircular.vm.VirtualMachine;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -50,7 +49,7 @@ final class LogsCommand implements Callable<Integer> {
             // Where records are the result they stand on standard output.
             showRecords(vm, new Report(report.json(), report.out(), report.out()), project);
         } else {
-            showConsole(vm, report);
+            showConsole(vm, report, project);
         }
         return 0;
     }
@@ -59,7 +58,15 @@ final class LogsCommand implements Callable<Integer> {
         return follow ? FOLLOW_POLL : Duration.ZERO;
     }
 
-    private void showConsole(VirtualMachine vm, Report report) throws InterruptedException {
+    private void showConsole(VirtualMachine vm, Report report, Optional<Project> project) throws InterruptedException {
+        PanicText panic = new PanicText();
+        copyConsole(vm, report, panic);
+        panic.report()
+                .ifPresent(words -> report.progress(
+                        "crash: " + cli.installation().symbols(project).brief(words)));
+    }
+
+    private void copyConsole(VirtualMachine vm, Report report, PanicText panic) throws InterruptedException {
         ConsoleText text = new ConsoleText();
         try (ConsoleReader reader = vm.console()) {
             while (true) {
@@ -74,6 +81,7 @@ final class LogsCommand implements Callable<Integer> {
                     case ConsoleEvent.Output output -> {
                         byte[] bytes = new byte[output.bytes().remaining()];
                         output.bytes().duplicate().get(bytes);
+                        panic.add(bytes);
                         if (report.json()) {
                             report.value(Report.object().put("event", "console").put("text", text.add(bytes)));
                         } else {
@@ -92,9 +100,7 @@ final class LogsCommand implements Callable<Integer> {
     }
 
     private void showRecords(VirtualMachine vm, Report report, Optional<Project> project) throws InterruptedException {
-        FaultText faults = new FaultText(project.flatMap(p -> Symbols.of(p.programWithSymbols()))
-                .map(List::of)
-                .orElse(List.of()));
+        FaultText faults = cli.installation().symbols(project);
         Optional<ChannelReader> channel = vm.channel();
         if (channel.isEmpty()) {
             return;

@@ -91,6 +91,12 @@ final class RunCommand implements Callable<Integer> {
     private boolean interactive;
 
     @Option(
+            names = "--kernel-args",
+            paramLabel = "WORDS",
+            description = "Words for the kernel's command line, such as ukernel.cpus=2.")
+    private String kernelArguments = "";
+
+    @Option(
             names = "--gdb",
             arity = "0..1",
             paramLabel = "PORT",
@@ -140,7 +146,8 @@ final class RunCommand implements Callable<Integer> {
                     .formatted(
                             project.map(p -> p.programWithSymbols().toString()).orElse(""), gdb));
         }
-        Session session = new Session(vm, report, symbols(project), project.map(Project::logsFolder));
+        Session session =
+                new Session(vm, report, cli.installation().symbols(project), project.map(Project::logsFolder));
         session.started();
         if (detach) {
             report.line(info.id().value());
@@ -156,19 +163,11 @@ final class RunCommand implements Callable<Integer> {
         }
     }
 
-    /** Symbols of program and kernel, where they stand beside the project. */
-    private FaultText symbols(Optional<Project> project) {
-        return new FaultText(project.stream()
-                .flatMap(p -> Stream.concat(
-                        Symbols.of(p.programWithSymbols()).stream(),
-                        cli.installation().kernelWithSymbols(p.kernel()).flatMap(Symbols::of).stream()))
-                .toList());
-    }
-
     private VmSpec spec(Machines machines, String name, Path file, Optional<Project> project) {
         Project.Run defaults =
                 project.map(Project::run).orElseGet(() -> new Project.Run(1, 256, new Project.Net.None(), List.of()));
         VmSpec.Builder spec = VmSpec.ofImage(machines.freeId(name), file)
+                .commandLine(kernelArguments)
                 .initrd(Initrd.of(ByteBuffer.wrap(configuration().toBytes())))
                 .vcpus(bounded("--vcpu", vcpus, defaults.vcpus(), 1, ProjectFile.VCPUS_MAX))
                 .memoryMebibytes(bounded(

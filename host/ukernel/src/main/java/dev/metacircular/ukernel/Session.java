@@ -36,6 +36,7 @@ final class Session {
     private final Optional<Path> logs;
     private final AtomicBoolean over = new AtomicBoolean();
     private final ConsoleText consoleText = new ConsoleText();
+    private final PanicText panic = new PanicText();
     private final CountDownLatch shown = new CountDownLatch(1);
     private final Queue<String> crashes = new ConcurrentLinkedQueue<>();
 
@@ -122,6 +123,7 @@ final class Session {
                         byte[] bytes = new byte[output.bytes().remaining()];
                         output.bytes().duplicate().get(bytes);
                         log.write(bytes);
+                        panic.add(bytes);
                         show(bytes);
                     }
                     case ConsoleEvent.Lost(long bytes) ->
@@ -203,13 +205,16 @@ final class Session {
         switch (outcome) {
             case VmOutcome.Exited exited -> {
                 if (exited.cause() == ExitCause.KERNEL_PANIC) {
-                    report.progress(faults.explain(exited.text().strip()));
+                    report.progress("crash: "
+                            + faults.brief(panic.report().orElse(exited.text().strip())));
                 }
             }
             case VmOutcome.VmmFailed failed -> report.progress(failed.errors().strip());
-            case VmOutcome.EndedWithoutStatus _ ->
+            case VmOutcome.EndedWithoutStatus _ -> {
+                panic.report().map(faults::brief).ifPresent(words -> report.progress("crash: " + words));
                 report.progress(
                         "  the guest reset before it could write a status: the kernel failed, see the console above; next: ukernel run --gdb");
+            }
             case VmOutcome.Killed _ -> {}
         }
         report.value(Report.object()

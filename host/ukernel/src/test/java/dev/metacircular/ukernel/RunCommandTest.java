@@ -61,6 +61,19 @@ class RunCommandTest {
     }
 
     @Test
+    void aKernelPanicIsToldWithNamesAndLines() {
+        Path hello = project("c");
+        Workbench.Result result = bench.run(hello, "run", "--kernel-args", "ukernel.selftest=1");
+        assertThat(result.status()).isEqualTo(125);
+        assertThat(result.out()).contains("ukernel: panic: asked for by ukernel.selftest", "\n  by ffffffff80");
+        assertThat(result.err())
+                .contains("crash: panic: asked for by ukernel.selftest")
+                .containsPattern("\\n  (at|by) \\S+ .*init\\.zig:[0-9]+");
+        assertThat(bench.run(hello, "logs").err())
+                .containsPattern("crash: panic: asked for by ukernel.selftest(?s:.*)init\\.zig:[0-9]+");
+    }
+
+    @Test
     void aFreshCProjectRuns() {
         Path hello = project("c");
         Workbench.Result result = bench.run(hello, "run", "--", "one", "two words");
