@@ -102,6 +102,8 @@ final class Agent implements AutoCloseable {
         Tokens tokens = new Tokens(registry, clock);
         Outcomes outcomes = new Outcomes(registry);
         Observations observations = new Observations(runtimes);
+        FileTransfers transfers =
+                new FileTransfers(config.services(), directory, config.maxFileBytes(), FileProcess::inUserNamespace);
         audit = new AuditLog(directory.resolve("audit.log"));
         AgentService service = new AgentService(new AgentService.Parts(
                 node,
@@ -112,12 +114,14 @@ final class Agent implements AutoCloseable {
                 new StatusService(node, registry, view, observations, locks, supervisor),
                 new LogService(view, runtimes),
                 new ExecService(view, runtimes, outcomes),
+                new FileService(transfers, outcomes),
                 new NodeFacts(node, config.services(), observations),
                 new EventService(stored, events),
                 new Doctor(config.services(), made.socket(), pki, observations)));
         server = new AgentServer(listen, pki, service, new AuthInterceptor(tokens, audit, clock));
         loop = new SupervisorLoop(supervisor, runtimes, locks, made.revive(), bootFile, clock);
         Thread.startVirtualThread(observations::refreshAvailability);
+        Thread.startVirtualThread(transfers::collectLeftovers);
         events.node(EventLog.Kind.AGENT_STARTED, "version " + Version.TEXT);
         if (renewed) {
             events.node(EventLog.Kind.CERTIFICATE_RENEWED, "the server's certificate now ends on " + pki.serverEnds());

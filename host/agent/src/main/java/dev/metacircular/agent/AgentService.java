@@ -26,8 +26,12 @@ import dev.metacircular.contract.v1.PlanRequest;
 import dev.metacircular.contract.v1.PlanUpdate;
 import dev.metacircular.contract.v1.PsRequest;
 import dev.metacircular.contract.v1.PsResponse;
+import dev.metacircular.contract.v1.PullOutput;
+import dev.metacircular.contract.v1.PullRequest;
 import dev.metacircular.contract.v1.PurgeRequest;
 import dev.metacircular.contract.v1.PurgeResponse;
+import dev.metacircular.contract.v1.PushInput;
+import dev.metacircular.contract.v1.PushResponse;
 import dev.metacircular.contract.v1.RestartRequest;
 import dev.metacircular.contract.v1.RestartResponse;
 import dev.metacircular.contract.v1.RevokeTokenRequest;
@@ -57,7 +61,7 @@ import java.util.function.Supplier;
 /** The contract's calls, each handed to what does it. */
 final class AgentService extends AgentGrpc.AgentImplBase {
     private static final List<String> FEATURES =
-            List.of("deploy", "events", "logs", "exec", "tokens", "doctor", "purge_data");
+            List.of("deploy", "events", "logs", "exec", "tokens", "doctor", "purge_data", "files");
 
     private final Parts parts;
 
@@ -71,6 +75,7 @@ final class AgentService extends AgentGrpc.AgentImplBase {
             StatusService status,
             LogService logs,
             ExecService exec,
+            FileService files,
             NodeFacts facts,
             EventService events,
             Doctor doctor) {}
@@ -262,6 +267,16 @@ final class AgentService extends AgentGrpc.AgentImplBase {
     @Override
     public StreamObserver<ExecInput> exec(StreamObserver<ExecOutput> observer) {
         return parts.exec().open(Caller.current(), observer);
+    }
+
+    @Override
+    public StreamObserver<PushInput> push(StreamObserver<PushResponse> observer) {
+        return parts.files().push(Caller.current(), observer);
+    }
+
+    @Override
+    public void pull(PullRequest request, StreamObserver<PullOutput> observer) {
+        parts.files().pull(request, observer);
     }
 
     @Override

@@ -152,7 +152,8 @@ final class AuthInterceptor implements ServerInterceptor {
                 String component = string(subject, "component");
                 String service = string(subject, "service");
                 String name = service.isEmpty() ? string(subject, "name") : service;
-                target = component.isEmpty() ? name : name + "/" + component;
+                String path = string(subject, "path");
+                target = path.isEmpty() ? component.isEmpty() ? name : name + "/" + component : name + ":" + path;
                 key = string(subject, "idempotency_key");
             }
         }

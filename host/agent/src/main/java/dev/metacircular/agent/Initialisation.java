@@ -184,7 +184,8 @@ record Initialisation(
                         defaults.registries(),
                         defaults.vmm(),
                         defaults.accelerator(),
-                        defaults.podmanSocket()));
+                        defaults.podmanSocket(),
+                        defaults.maxFileBytes()));
     }
 
     private boolean isLoopback() {

@@ -32,6 +32,8 @@ final class CommandTree {
         COMMANDS.put("events", () -> leaf(new EventsCommand()));
         COMMANDS.put("logs", () -> leaf(new LogsCommand()));
         COMMANDS.put("exec", () -> leaf(new ExecCommand()));
+        COMMANDS.put("push", () -> leaf(new PushCommand()));
+        COMMANDS.put("pull", () -> leaf(new PullCommand()));
         COMMANDS.put("service", () -> group("service", "Works on service definition files.", new ServiceShowCommand()));
         COMMANDS.put("purge", () -> leaf(new PurgeCommand()));
         COMMANDS.put(

@@ -14,6 +14,7 @@ import java.util.Optional;
  * @param allowedHostPaths absolute host paths that volumes may name
  * @param registries image registries by {@code host[:port]}
  * @param podmanSocket where podman's API is, unless where the user's podman has it
+ * @param maxFileBytes the largest file that is moved to or from a service's folder
  */
 public record AgentConfig(
         Name node,
@@ -26,11 +27,14 @@ public record AgentConfig(
         Map<String, Registry> registries,
         Vmm vmm,
         Accelerator accelerator,
-        Optional<Path> podmanSocket) {
+        Optional<Path> podmanSocket,
+        long maxFileBytes) {
     /** The file's name in the agent's directory. */
     public static final String FILE_NAME = "agent.toml";
 
     static final Path DEFAULT_SERVICES = Path.of("/srv");
+    /** 1 GiB. */
+    public static final long DEFAULT_FILE_BYTES = 1L << 30;
 
     public AgentConfig {
         allowedHostPaths = List.copyOf(allowedHostPaths);
@@ -50,7 +54,8 @@ public record AgentConfig(
                 Map.of(),
                 Vmm.AUTO,
                 Accelerator.AUTO,
-                Optional.empty());
+                Optional.empty(),
+                DEFAULT_FILE_BYTES);
     }
 
     /** What becomes of a resource limit that the node cannot enforce. */

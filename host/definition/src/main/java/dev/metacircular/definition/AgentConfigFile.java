@@ -82,6 +82,11 @@ public final class AgentConfigFile {
         Optional<Table> podman = root.table("podman");
         Optional<Path> socket = podman.flatMap(t -> paths.path(t, "socket"));
         podman.ifPresent(Table::rejectUnknown);
+        Optional<Table> files = root.table("files");
+        long fileBytes = files.flatMap(t -> t.integer("max_mb", 1, Limits.FILES_MAX_MB))
+                .map(mb -> (long) mb << 20)
+                .orElse(AgentConfig.DEFAULT_FILE_BYTES);
+        files.ifPresent(Table::rejectUnknown);
         root.rejectUnknown();
         return () -> new AgentConfig(
                 node.orElseThrow(),
@@ -94,7 +99,8 @@ public final class AgentConfigFile {
                 registries,
                 vmm,
                 accelerator,
-                socket);
+                socket,
+                fileBytes);
     }
 
     /** The first of the values is the default. */

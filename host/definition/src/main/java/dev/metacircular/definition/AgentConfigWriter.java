@@ -59,6 +59,9 @@ final class AgentConfigWriter {
         lines.add("[microvm]");
         lines.add("vmm   = " + choice(c.vmm()));
         lines.add("accel = " + choice(c.accelerator()));
+        lines.add("");
+        lines.add("[files]");
+        lines.add("max_mb = " + (c.maxFileBytes() >> 20) + "   # the largest file that mcp push and pull move, in MiB");
         return String.join("\n", lines) + "\n";
     }
 

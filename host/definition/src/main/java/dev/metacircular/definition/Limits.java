@@ -28,6 +28,7 @@ final class Limits {
     static final int HOLD_MAX_S = 3_600;
     static final int TIMEOUT_MAX_S = 3_600;
     static final int ALERT_COOLDOWN_MAX_S = 86_400;
+    static final int FILES_MAX_MB = 1 << 20;
     static final int PARALLEL_MAX = 64;
     /** Of the text quoted in a fault. */
     static final int QUOTED_CHARS = 80;

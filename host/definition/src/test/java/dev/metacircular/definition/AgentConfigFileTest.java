@@ -37,6 +37,8 @@ class AgentConfigFileTest {
             accel = "emulation"
             [podman]
             socket = "/run/user/1000/podman/podman.sock"
+            [files]
+            max_mb = 64
             """;
 
     @TempDir
@@ -68,7 +70,8 @@ class AgentConfigFileTest {
                                 new AgentConfig.Registry(Optional.empty(), Optional.empty(), true)),
                         AgentConfig.Vmm.QEMU,
                         AgentConfig.Accelerator.EMULATION,
-                        Optional.of(Path.of("/run/user/1000/podman/podman.sock"))));
+                        Optional.of(Path.of("/run/user/1000/podman/podman.sock")),
+                        64L << 20));
     }
 
     @Test
