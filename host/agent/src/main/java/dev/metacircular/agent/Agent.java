@@ -76,7 +76,8 @@ final class Agent implements AutoCloseable {
         runtimes = made.runtimes();
         VolumeDirectories volumes = new VolumeDirectories(config.services(), config.allowedHostPaths());
         boolean enforceLimits = config.limits() == AgentConfig.LimitMode.ENFORCE;
-        Lifecycle lifecycle = new Lifecycle(node, runtimes, view, volumes, enforceLimits);
+        SecretStore secrets = new SecretStore(directory.resolve("secrets"), clock);
+        Lifecycle lifecycle = new Lifecycle(node, runtimes, view, volumes, secrets, enforceLimits);
         EventStore stored = registry.events();
         alerts = config.alert().map(a -> new Alerts(node, a, stored, events, clock));
         Tracks tracks = new Tracks(events, stored.states(), clock);
@@ -96,7 +97,12 @@ final class Agent implements AutoCloseable {
                 clock,
                 SupervisorLoop.hasBooted(bootFile)));
         DeployPlanner planner = new DeployPlanner(
-                node, runtimes, view, lifecycle, new DeployChecks(node, runtimes, view, volumes, enforceLimits));
+                node,
+                runtimes,
+                view,
+                lifecycle,
+                new DeployChecks(node, runtimes, view, volumes, secrets, enforceLimits),
+                secrets);
         DeployService deploys =
                 new DeployService(runtimes, ledger, view, lifecycle, locks, planner, recovery, tracks, clock);
         Tokens tokens = new Tokens(registry, clock);
@@ -111,17 +117,18 @@ final class Agent implements AutoCloseable {
                 outcomes,
                 deploys,
                 new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, tracks, events),
-                new StatusService(node, registry, view, observations, locks, supervisor),
+                new StatusService(node, registry, view, observations, locks, supervisor, secrets),
                 new LogService(view, runtimes),
                 new ExecService(view, runtimes, outcomes),
                 new FileService(transfers, outcomes),
+                new SecretService(secrets, view),
                 new NodeFacts(node, config.services(), observations),
                 new EventService(stored, events),
                 new Doctor(config.services(), made.socket(), pki, observations)));
         server = new AgentServer(listen, pki, service, new AuthInterceptor(tokens, audit, clock));
         loop = new SupervisorLoop(supervisor, runtimes, locks, made.revive(), bootFile, clock);
         Thread.startVirtualThread(observations::refreshAvailability);
-        Thread.startVirtualThread(transfers::collectLeftovers);
+        Thread.startVirtualThread(() -> Leftovers.collect(runtimes, transfers));
         events.node(EventLog.Kind.AGENT_STARTED, "version " + Version.TEXT);
         if (renewed) {
             events.node(EventLog.Kind.CERTIFICATE_RENEWED, "the server's certificate now ends on " + pki.serverEnds());

@@ -18,6 +18,8 @@ import dev.metacircular.contract.v1.HelloRequest;
 import dev.metacircular.contract.v1.HelloResponse;
 import dev.metacircular.contract.v1.ListRequest;
 import dev.metacircular.contract.v1.ListResponse;
+import dev.metacircular.contract.v1.ListSecretsRequest;
+import dev.metacircular.contract.v1.ListSecretsResponse;
 import dev.metacircular.contract.v1.ListTokensRequest;
 import dev.metacircular.contract.v1.ListTokensResponse;
 import dev.metacircular.contract.v1.LogLine;
@@ -32,6 +34,8 @@ import dev.metacircular.contract.v1.PurgeRequest;
 import dev.metacircular.contract.v1.PurgeResponse;
 import dev.metacircular.contract.v1.PushInput;
 import dev.metacircular.contract.v1.PushResponse;
+import dev.metacircular.contract.v1.RemoveSecretRequest;
+import dev.metacircular.contract.v1.RemoveSecretResponse;
 import dev.metacircular.contract.v1.RestartRequest;
 import dev.metacircular.contract.v1.RestartResponse;
 import dev.metacircular.contract.v1.RevokeTokenRequest;
@@ -39,6 +43,8 @@ import dev.metacircular.contract.v1.RevokeTokenResponse;
 import dev.metacircular.contract.v1.ServiceDocument;
 import dev.metacircular.contract.v1.SetDesiredRequest;
 import dev.metacircular.contract.v1.SetDesiredResponse;
+import dev.metacircular.contract.v1.SetSecretRequest;
+import dev.metacircular.contract.v1.SetSecretResponse;
 import dev.metacircular.contract.v1.ShowNodeRequest;
 import dev.metacircular.contract.v1.ShowNodeResponse;
 import dev.metacircular.contract.v1.StatusRequest;
@@ -61,7 +67,7 @@ import java.util.function.Supplier;
 /** The contract's calls, each handed to what does it. */
 final class AgentService extends AgentGrpc.AgentImplBase {
     private static final List<String> FEATURES =
-            List.of("deploy", "events", "logs", "exec", "tokens", "doctor", "purge_data", "files");
+            List.of("deploy", "events", "logs", "exec", "tokens", "doctor", "purge_data", "files", "secrets");
 
     private final Parts parts;
 
@@ -76,6 +82,7 @@ final class AgentService extends AgentGrpc.AgentImplBase {
             LogService logs,
             ExecService exec,
             FileService files,
+            SecretService secrets,
             NodeFacts facts,
             EventService events,
             Doctor doctor) {}
@@ -277,6 +284,39 @@ final class AgentService extends AgentGrpc.AgentImplBase {
     @Override
     public void pull(PullRequest request, StreamObserver<PullOutput> observer) {
         parts.files().pull(request, observer);
+    }
+
+    @Override
+    public void setSecret(SetSecretRequest request, StreamObserver<SetSecretResponse> observer) {
+        Caller caller = Caller.current();
+        answer(
+                observer,
+                () -> parts.outcomes()
+                        .once(
+                                caller,
+                                request.getIdempotencyKey(),
+                                "SetSecret",
+                                SetSecretResponse.parser(),
+                                () -> parts.secrets().set(request)));
+    }
+
+    @Override
+    public void listSecrets(ListSecretsRequest request, StreamObserver<ListSecretsResponse> observer) {
+        answer(observer, () -> parts.secrets().list(request.getService()));
+    }
+
+    @Override
+    public void removeSecret(RemoveSecretRequest request, StreamObserver<RemoveSecretResponse> observer) {
+        Caller caller = Caller.current();
+        answer(
+                observer,
+                () -> parts.outcomes()
+                        .once(
+                                caller,
+                                request.getIdempotencyKey(),
+                                "RemoveSecret",
+                                RemoveSecretResponse.parser(),
+                                () -> parts.secrets().remove(request)));
     }
 
     @Override

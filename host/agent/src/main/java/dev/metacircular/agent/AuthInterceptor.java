@@ -151,7 +151,8 @@ final class AuthInterceptor implements ServerInterceptor {
                         .orElse(request);
                 String component = string(subject, "component");
                 String service = string(subject, "service");
-                String name = service.isEmpty() ? string(subject, "name") : service;
+                String named = string(subject, "name");
+                String name = service.isEmpty() ? named : named.isEmpty() ? service : service + " " + named;
                 String path = string(subject, "path");
                 target = path.isEmpty() ? component.isEmpty() ? name : name + "/" + component : name + ":" + path;
                 key = string(subject, "idempotency_key");

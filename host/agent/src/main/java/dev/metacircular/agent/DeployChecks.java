@@ -17,9 +17,17 @@ final class DeployChecks {
     private final Runtimes runtimes;
     private final NodeView view;
     private final VolumeDirectories volumes;
+    private final SecretStore secrets;
     private final boolean enforceLimits;
 
-    DeployChecks(Name node, Runtimes runtimes, NodeView view, VolumeDirectories volumes, boolean enforceLimits) {
+    DeployChecks(
+            Name node,
+            Runtimes runtimes,
+            NodeView view,
+            VolumeDirectories volumes,
+            SecretStore secrets,
+            boolean enforceLimits) {
+        this.secrets = secrets;
         this.enforceLimits = enforceLimits;
         this.node = node;
         this.runtimes = runtimes;
@@ -57,14 +65,7 @@ final class DeployChecks {
                     .at(id.toString())
                     .exception();
         }
-        if (!component.secrets().isEmpty()) {
-            throw Problem.of(
-                            Problem.Kind.UNSUPPORTED,
-                            "secrets = " + component.secrets() + ": this agent cannot be given their values yet")
-                    .at(id.toString())
-                    .next("remove the key secrets")
-                    .exception();
-        }
+        secrets.requireSet(id, component);
         if (enforceLimits) {
             checkLimits(id, component);
         }

@@ -4,6 +4,7 @@ import dev.metacircular.definition.ComponentDocuments;
 import dev.metacircular.model.Component;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
+import dev.metacircular.model.Identity;
 import dev.metacircular.model.ImageRef;
 import dev.metacircular.model.InstanceState;
 import dev.metacircular.model.Name;
@@ -37,9 +38,17 @@ final class DeployPlanner {
     private final NodeView view;
     private final Lifecycle lifecycle;
     private final DeployChecks checks;
+    private final SecretStore secrets;
     private final Map<ImageRef, Long> pulledAt = new ConcurrentHashMap<>();
 
-    DeployPlanner(Name node, Runtimes runtimes, NodeView view, Lifecycle lifecycle, DeployChecks checks) {
+    DeployPlanner(
+            Name node,
+            Runtimes runtimes,
+            NodeView view,
+            Lifecycle lifecycle,
+            DeployChecks checks,
+            SecretStore secrets) {
+        this.secrets = secrets;
         this.node = node;
         this.runtimes = runtimes;
         this.view = view;
@@ -98,7 +107,7 @@ final class DeployPlanner {
                 .filter(i -> i.identity().filter(d -> d.node().equals(node)).isPresent()
                         && Instances.belongsTo(i, service.name()))
                 .toList();
-        Plan plan = Planner.plan(new Wanted(target, service.active(), items), current(registered, own, images));
+        Plan plan = Planner.plan(new Wanted(target, service.active(), items), current(registered, items, own, images));
         return new Prepared(service, target, registered, items, own, images, plan);
     }
 
@@ -115,7 +124,11 @@ final class DeployPlanner {
         return Optional.of(image);
     }
 
-    private Current current(Optional<KnownService> registered, List<Instance> instances, Map<String, String> images) {
+    private Current current(
+            Optional<KnownService> registered,
+            List<Wanted.Item> items,
+            List<Instance> instances,
+            Map<String, String> images) {
         Map<Name, Current.Registered> rows = new HashMap<>();
         registered.ifPresent(s -> s.components()
                 .forEach(m -> rows.put(
@@ -129,7 +142,7 @@ final class DeployPlanner {
                             identity.component(),
                             i.id().value(),
                             identity.generation(),
-                            identity.documentDigest(),
+                            documentDigest(identity, items),
                             i.imageId(),
                             Instances.isRunning(i) || isDone(registered, i));
                 })
@@ -141,6 +154,17 @@ final class DeployPlanner {
                 existing,
                 images,
                 List.copyOf(lifecycle.knownNetworks()));
+    }
+
+    /** The digest of the document that an instance was made from, if the values of its secrets are still those that it was given. */
+    private String documentDigest(Identity identity, List<Wanted.Item> items) {
+        return items.stream()
+                .filter(i -> i.component().name().equals(identity.component().component()))
+                .filter(i -> secrets.digest(identity.component(), i.component(), i.digest())
+                        .equals(identity.documentDigest()))
+                .findFirst()
+                .map(Wanted.Item::digest)
+                .orElse(identity.documentDigest());
     }
 
     /** A component that ended as it should is as good as running: a deploy that changes nothing does not run it again. */

@@ -17,7 +17,6 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -33,11 +32,19 @@ final class Lifecycle {
     private final Runtimes runtimes;
     private final NodeView view;
     private final VolumeDirectories volumes;
+    private final SecretStore secrets;
     private final boolean enforceLimits;
     /** Networks that this agent has seen or made; one that vanished is made again when a creation misses it. */
     private final Set<Network> networks = ConcurrentHashMap.newKeySet();
 
-    Lifecycle(Name node, Runtimes runtimes, NodeView view, VolumeDirectories volumes, boolean enforceLimits) {
+    Lifecycle(
+            Name node,
+            Runtimes runtimes,
+            NodeView view,
+            VolumeDirectories volumes,
+            SecretStore secrets,
+            boolean enforceLimits) {
+        this.secrets = secrets;
         this.node = node;
         this.runtimes = runtimes;
         this.view = view;
@@ -61,17 +68,18 @@ final class Lifecycle {
         runtime.removeNetwork(network);
     }
 
-    /** Makes an instance, with its volumes' directories and, where one is missing, its networks. */
+    /** Makes an instance with its secrets and its volumes' directories and, where one is missing, its networks. */
     InstanceId create(ComponentId id, Component component, long generation, String digest, String imageId) {
         Runtime runtime = runtimes.of(component.runtime());
         List<Attachment> attachments = attachments(id, component);
+        SecretStore.Given given = secrets.give(id, component, digest);
         InstanceSpec spec = new InstanceSpec(
-                new Identity(node, id, generation, digest),
+                new Identity(node, id, generation, given.digest()),
                 component,
                 imageId,
                 attachments,
                 volumes.prepare(id, component),
-                Map.of(),
+                given.values(),
                 enforceLimits);
         for (Attachment a : attachments) {
             if (!networks.contains(a.network())) {
@@ -87,6 +95,11 @@ final class Lifecycle {
             attachments.forEach(a -> ensureNetwork(runtime, a.network()));
             return runtime.create(spec);
         }
+    }
+
+    /** Removes the values of a service's secrets, and returns their names. */
+    List<String> forgetSecrets(Name service) {
+        return secrets.removeAll(service);
     }
 
     private static List<Attachment> attachments(ComponentId id, Component component) {

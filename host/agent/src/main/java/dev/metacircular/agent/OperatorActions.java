@@ -268,6 +268,7 @@ final class OperatorActions {
             removed.add("service " + name);
             events.service(name, EventLog.Kind.PURGED, "by " + by + (data ? ", with its data" : ""));
             if (data) {
+                lifecycle.forgetSecrets(name).forEach(s -> removed.add("secret " + s));
                 removeData(name, removed);
             }
             return removed;

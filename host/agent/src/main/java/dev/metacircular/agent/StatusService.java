@@ -41,6 +41,7 @@ final class StatusService {
     private final Observations observations;
     private final ServiceLocks locks;
     private final Supervisor supervisor;
+    private final SecretStore secrets;
 
     StatusService(
             Name node,
@@ -48,7 +49,9 @@ final class StatusService {
             NodeView view,
             Observations observations,
             ServiceLocks locks,
-            Supervisor supervisor) {
+            Supervisor supervisor,
+            SecretStore secrets) {
+        this.secrets = secrets;
         this.node = node;
         this.registry = registry;
         this.view = view;
@@ -220,7 +223,7 @@ final class StatusService {
         boolean differs = instance.filter(i -> !i.identity()
                         .orElseThrow()
                         .documentDigest()
-                        .equals(m.row().documentDigest()))
+                        .equals(secrets.digest(m.id(), m.component(), m.row().documentDigest())))
                 .isPresent();
         status.addAllDrift(Messages.drift(
                 Observation.drift(m.desired(), observed, m.component().restart(), moved, differs)));

@@ -144,7 +144,7 @@ class FileTransfersTest {
         push("file", "content");
         assertThat(pull("file")).asString().isEqualTo("content");
         assertThat(refused(() -> pull("absent")).kind()).isEqualTo(Problem.Kind.NOT_FOUND);
-        oneThatStopsHalfWayLeavesTheOldFileAndNothingElse();
+        stopHalfWay();
     }
 
     @Test
@@ -304,6 +304,10 @@ class FileTransfersTest {
 
     @Test
     void oneThatStopsHalfWayLeavesTheOldFileAndNothingElse() throws IOException {
+        stopHalfWay();
+    }
+
+    private void stopHalfWay() throws IOException {
         push("file", "old");
         AtomicBoolean first = new AtomicBoolean(true);
         CancellationException failure = catchThrowableOfType(

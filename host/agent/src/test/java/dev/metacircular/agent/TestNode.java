@@ -42,6 +42,7 @@ final class TestNode implements AutoCloseable {
     Supervisor supervisor;
     StatusService status;
     Lifecycle lifecycle;
+    SecretStore secrets;
 
     /** The machine's clock, which can be put forward. */
     static final class TestClock extends Clock {
@@ -86,13 +87,19 @@ final class TestNode implements AutoCloseable {
         view = new NodeView(registry, ledger);
         locks = new ServiceLocks(clock);
         VolumeDirectories volumes = new VolumeDirectories(directory.resolve("services"), List.of());
-        lifecycle = new Lifecycle(NODE, runtimes, view, volumes, true);
+        secrets = secretStore();
+        lifecycle = new Lifecycle(NODE, runtimes, view, volumes, secrets, true);
         EventStore stored = registry.events();
         Tracks tracks = new Tracks(events, stored.states(), clock);
         recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, tracks);
         recovery.blockPending();
         DeployPlanner planner = new DeployPlanner(
-                NODE, runtimes, view, lifecycle, new DeployChecks(NODE, runtimes, view, volumes, true));
+                NODE,
+                runtimes,
+                view,
+                lifecycle,
+                new DeployChecks(NODE, runtimes, view, volumes, secrets, true),
+                secrets);
         deploys = new DeployService(runtimes, ledger, view, lifecycle, locks, planner, recovery, tracks, clock);
         supervisor = new Supervisor(new Supervisor.Parts(
                 runtimes,
@@ -107,7 +114,7 @@ final class TestNode implements AutoCloseable {
                 clock,
                 booting));
         actions = new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, tracks, events);
-        status = new StatusService(NODE, registry, view, new Observations(runtimes), locks, supervisor);
+        status = new StatusService(NODE, registry, view, new Observations(runtimes), locks, supervisor, secrets);
     }
 
     /** Another agent takes over after this one's death. */

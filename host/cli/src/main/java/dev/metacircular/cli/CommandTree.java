@@ -34,6 +34,14 @@ final class CommandTree {
         COMMANDS.put("exec", () -> leaf(new ExecCommand()));
         COMMANDS.put("push", () -> leaf(new PushCommand()));
         COMMANDS.put("pull", () -> leaf(new PullCommand()));
+        COMMANDS.put(
+                "secret",
+                () -> group(
+                        "secret",
+                        "Works on a service's secrets.",
+                        new SecretCommands.Set(),
+                        new SecretCommands.ListSecrets(),
+                        new SecretCommands.Remove()));
         COMMANDS.put("service", () -> group("service", "Works on service definition files.", new ServiceShowCommand()));
         COMMANDS.put("purge", () -> leaf(new PurgeCommand()));
         COMMANDS.put(

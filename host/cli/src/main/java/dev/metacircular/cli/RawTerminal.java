@@ -38,6 +38,14 @@ final class RawTerminal implements AutoCloseable {
         return terminal;
     }
 
+    /** What is typed is not shown; a line at a time, as usual. */
+    static RawTerminal withoutEcho() {
+        RawTerminal terminal = new RawTerminal(Optional.of(stty("-g")));
+        Runtime.getRuntime().addShutdownHook(new Thread(terminal::close, "terminal"));
+        stty("-echo");
+        return terminal;
+    }
+
     Optional<TerminalSize> size() {
         return before.map(_ -> parse(stty("size")));
     }

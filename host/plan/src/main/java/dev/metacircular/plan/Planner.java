@@ -175,7 +175,10 @@ public final class Planner {
 
     private Optional<String> difference(Existing old, Item item) {
         if (!old.documentDigest().equals(item.digest())) {
-            return Optional.of("the definition changed");
+            return Optional.of(
+                    item.component().secrets().isEmpty()
+                            ? "the definition changed"
+                            : "the definition or a secret changed");
         }
         String imageId = current.images().get(item.component().image().toString());
         if (imageId != null && !imageId.equals(old.imageId())) {

@@ -99,6 +99,9 @@ public interface Runtime extends AutoCloseable {
     /** Changes of instances as they happen, where this backend can tell them. */
     Optional<Events> events();
 
+    /** Takes away what instances that are gone have left in the backend, such as copies of their secrets; for an agent's start. */
+    default void collect() {}
+
     @Override
     void close();
 }

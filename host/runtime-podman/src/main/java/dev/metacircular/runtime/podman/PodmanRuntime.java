@@ -22,6 +22,7 @@ import dev.metacircular.runtime.Runtime;
 import dev.metacircular.runtime.RuntimeFailure;
 import dev.metacircular.runtime.RuntimeFailure.Kind;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -119,6 +120,15 @@ public final class PodmanRuntime implements Runtime {
         }
         boolean limits = canLimit(spec);
         Map<String, String> stored = secrets.store(identity, spec.secrets());
+        try {
+            return create(spec, purpose, stored, limits);
+        } finally {
+            secrets.settled(stored);
+        }
+    }
+
+    private InstanceId create(InstanceSpec spec, String purpose, Map<String, String> stored, boolean limits) {
+        Identity identity = spec.identity();
         Request request =
                 Request.post(purpose, Libpod.path("/containers/create")).json(ContainerSpec.of(spec, stored, limits));
         Answer answer = libpod.change(request);
@@ -285,6 +295,11 @@ public final class PodmanRuntime implements Runtime {
     @Override
     public Optional<Events> events() {
         return Optional.of(events);
+    }
+
+    @Override
+    public void collect() {
+        secrets.sweep(Instant.MAX);
     }
 
     @Override

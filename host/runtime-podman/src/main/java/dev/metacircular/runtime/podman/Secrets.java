@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Secret values in podman's own secrets, which it keeps in files of mode 0600 and shows in no listing. They are made before
@@ -28,6 +29,8 @@ final class Secrets {
     private final Libpod libpod;
     private final String nodePrefix;
     private volatile Instant nextSweep = Instant.EPOCH;
+    /** Stored, while the container that will name them is not there yet. */
+    private final Set<String> underWay = ConcurrentHashMap.newKeySet();
 
     Secrets(Libpod libpod, Name node) {
         this.libpod = libpod;
@@ -48,16 +51,19 @@ final class Secrets {
         if (values.isEmpty()) {
             return Map.of();
         }
-        sweep();
+        sweepIfDue();
         // Podman 4 takes at most 64 characters.
         String prefix = nodePrefix + digest(identity.toString()).substring(0, 32) + "-";
         Map<String, String> names = new LinkedHashMap<>();
+        // Before 4.4, podman takes no notice of them.
+        String labels = Json.text(Labels.of(identity));
         new TreeMap<>(values).forEach((variable, value) -> {
             String name = prefix + names.size();
+            underWay.add(name);
             remove(name);
             Request request = Request.post(
                             "store the secret " + variable + " of " + identity.component(),
-                            Libpod.path("/secrets/create?name={}", name))
+                            Libpod.path("/secrets/create?name={}&labels={}", name, labels))
                     .bytes(value.getBytes(StandardCharsets.UTF_8));
             Answer answer = libpod.change(request);
             if (!answer.isSuccess()) {
@@ -66,6 +72,11 @@ final class Secrets {
             names.put(variable, name);
         });
         return names;
+    }
+
+    /** The container that names them is there, or will never be. */
+    void settled(Map<String, String> stored) {
+        underWay.removeAll(stored.values());
     }
 
     /** Removes those that a container's labels name. */
@@ -86,18 +97,24 @@ final class Secrets {
         return names.isEmpty() ? List.of() : List.of(names.split(","));
     }
 
-    private void sweep() {
+    private void sweepIfDue() {
         Instant now = Instant.now();
-        if (now.isBefore(nextSweep)) {
-            return;
+        if (!now.isBefore(nextSweep)) {
+            nextSweep = now.plus(ORPHAN_AGE);
+            sweep(now.minus(ORPHAN_AGE));
         }
-        nextSweep = now.plus(ORPHAN_AGE);
-        Set<String> used = new HashSet<>();
+    }
+
+    /** Removes what no container names and is older than this. */
+    void sweep(Instant olderThan) {
+        JsonNode all = libpod.read(Request.get("list secrets", Libpod.path("/secrets/json")));
+        // In this order: what was listed above and is not under way any more has its container by now.
+        Set<String> used = new HashSet<>(underWay);
         libpod.read(Request.get("list containers", Libpod.path("/containers/json?all=true")))
                 .forEach(c -> used.addAll(namesOf(c.path("Labels"))));
-        for (JsonNode secret : libpod.read(Request.get("list secrets", Libpod.path("/secrets/json")))) {
+        for (JsonNode secret : all) {
             String name = secret.path("Spec").path("Name").asText("");
-            if (name.startsWith(nodePrefix) && !used.contains(name) && isOlder(secret, now.minus(ORPHAN_AGE))) {
+            if (name.startsWith(nodePrefix) && !used.contains(name) && isOlder(secret, olderThan)) {
                 remove(name);
             }
         }
