@@ -301,7 +301,7 @@ class DeployTest {
                                 .runtime(RuntimeKind.UNIKERNEL)
                                 .build())));
         requireKind(
-                Problem.Kind.UNSUPPORTED,
+                Problem.Kind.NOT_FOUND,
                 () -> node.deploy(service(
                         "shop",
                         serving("web", IMAGE + ":v1").secrets(List.of("KEY")).build())));

@@ -14,6 +14,8 @@ import dev.metacircular.registry.EventStore;
 import dev.metacircular.registry.Registry;
 import dev.metacircular.runtime.FakeRuntime;
 import dev.metacircular.runtime.Instance;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -115,6 +117,14 @@ final class TestNode implements AutoCloseable {
                 booting));
         actions = new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, tracks, events);
         status = new StatusService(NODE, registry, view, new Observations(runtimes), locks, supervisor, secrets);
+    }
+
+    private SecretStore secretStore() {
+        try {
+            return new SecretStore(directory.resolve("secrets"), clock);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /** Another agent takes over after this one's death. */

@@ -72,7 +72,8 @@ final class UnitFileTest {
                 Map.of(),
                 plain.vmm(),
                 plain.accelerator(),
-                Optional.empty());
+                Optional.empty(),
+                plain.maxFileBytes());
 
         assertThat(unit(config, true).text().lines())
                 .contains(
