@@ -94,6 +94,8 @@ record UnitFile(Path directory, SystemUser user, Path program, AgentConfig confi
                 SystemCallArchitectures=native
                 SystemCallFilter=@system-service
                 SystemCallFilter=~@privileged @resources
+                # Files get the owners that they have in the containers' user namespace.
+                SystemCallFilter=@chown
                 SystemCallErrorNumber=EPERM
                 # A health check joins a container's user and network namespace, a change of files the containers' user and mount namespace.
                 RestrictNamespaces=user net mnt
@@ -108,6 +110,7 @@ record UnitFile(Path directory, SystemUser user, Path program, AgentConfig confi
                 ProtectHome=read-only
                 %8$s
                 PrivateTmp=yes
+                PrivateMounts=yes
                 ProtectKernelTunables=yes
                 ProtectKernelModules=yes
                 ProtectKernelLogs=yes
