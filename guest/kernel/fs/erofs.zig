@@ -158,7 +158,7 @@ pub fn FileSystem(comptime Source: type) type {
             }
         }
 
-        pub fn root(fs: *const Self) Error!Inode {
+        pub noinline fn root(fs: *const Self) Error!Inode {
             const node = try fs.inode(fs.root_nid);
             if (node.kind != .directory) return error.CorruptImage;
             return node;
@@ -334,9 +334,9 @@ pub fn FileSystem(comptime Source: type) type {
             return checkName(std.mem.sliceTo(block.data[start..], 0));
         }
 
-        fn checkName(name: []const u8) Error![]const u8 {
+        noinline fn checkName(name: []const u8) Error![]const u8 {
             if (name.len == 0 or name.len > name_bytes_max) return error.CorruptImage;
-            if (std.mem.indexOfAny(u8, name, "/\x00") != null) return error.CorruptImage;
+            for (name) |byte| if (byte == 0 or byte == '/') return error.CorruptImage;
             return name;
         }
 
@@ -397,7 +397,7 @@ pub fn FileSystem(comptime Source: type) type {
         /// Walks a path from `start` (or from the root where it begins with a slash). `work` holds what is left of the path while
         /// symbolic links are followed.
         pub fn resolve(fs: *const Self, start: *const Inode, path: []const u8, options: Resolve, work: *[path_bytes_max]u8) Error!Inode {
-            if (path.len == 0 or std.mem.indexOfScalar(u8, path, 0) != null) return error.BadValue;
+            if (path.len == 0 or find(path, 0) != null) return error.BadValue;
             if (path.len > path_bytes_max) return error.TooLong;
             var begin = path_bytes_max - path.len;
             @memcpy(work[begin..], path);
@@ -406,7 +406,7 @@ pub fn FileSystem(comptime Source: type) type {
             while (true) {
                 while (begin < work.len and work[begin] == '/') begin += 1;
                 if (begin == work.len) return node;
-                const name_end = std.mem.indexOfScalarPos(u8, work, begin, '/') orelse work.len;
+                const name_end = if (find(work[begin..], '/')) |at| begin + at else work.len;
                 const child = try fs.inode(try fs.lookup(&node, work[begin..name_end]));
                 const is_last = name_end == work.len;
                 if (child.kind != .link or (is_last and options.no_follow)) {
@@ -424,7 +424,7 @@ pub fn FileSystem(comptime Source: type) type {
                 begin -= @intCast(child.bytes);
                 const target = work[begin..name_end];
                 if (try fs.read(&child, 0, target) != target.len) return error.CorruptImage;
-                if (std.mem.indexOfScalar(u8, target, 0) != null) return error.CorruptImage;
+                if (find(target, 0) != null) return error.CorruptImage;
                 if (target[0] == '/') node = try fs.root();
             }
         }
@@ -455,6 +455,12 @@ fn kindOfEntry(value: u8) ?Kind {
         7 => .link,
         else => null,
     };
+}
+
+/// A plain loop, as names are short.
+noinline fn find(text: []const u8, wanted: u8) ?usize {
+    for (text, 0..) |byte, index| if (byte == wanted) return index;
+    return null;
 }
 
 fn divideUp(numerator: u64, denominator: u64) u64 {

@@ -65,34 +65,40 @@ pub const Manifest = struct {
     /// Rights that may be acquired, by kind; 0 where the kind is not allowed.
     rights: [capability_kinds]u32 = @splat(0),
 
+    /// Each field by itself: the room for strings is large and needs no value.
+    pub fn clear(manifest: *Manifest) void {
+        for ([_]*[]const u8{ &manifest.name, &manifest.adapter, &manifest.start, &manifest.entry }) |field| field.* = "";
+        manifest.abi_major = 0;
+        manifest.abi_minor = 0;
+        manifest.arguments.count = 0;
+        manifest.environment.count = 0;
+        manifest.rights = @splat(0);
+    }
+
     /// Fills a manifest of its text; null when all is well.
     pub fn parse(manifest: *Manifest, text: []u8) ?Problem {
-        manifest.* = .{};
-        var seen: std.EnumSet(Key) = .initEmpty();
+        manifest.clear();
+        var seen: u32 = 0;
         var lines = Lines.init(text, "ukernel-manifest 1") catch |failure| return problemOf(failure, 1);
         while (true) {
             const line = (lines.next() catch |failure| return problemOf(failure, lines.number)) orelse break;
-            const key = std.meta.stringToEnum(Key, line.key) orelse continue;
-            if (key.isSingle()) {
-                if (seen.contains(key)) return .{ .line = lines.number, .reason = .twice, .key = line.key };
-                seen.insert(key);
+            const key = keyOf(Key, line.key) orelse continue;
+            const number = @intFromEnum(key);
+            if (number < Key.single_count) {
+                if (seen >> number & 1 != 0) return .{ .line = lines.number, .reason = .twice, .key = line.key };
+                seen |= @as(u32, 1) << number;
             }
             const value = decode(line.value) orelse return .{ .line = lines.number, .reason = .bad_value, .key = line.key };
             const failure: ?Reason = switch (key) {
-                .name => assign(&manifest.name, value),
-                .adapter => assign(&manifest.adapter, value),
-                .start => assign(&manifest.start, value),
-                .entry => assign(&manifest.entry, value),
+                .name, .adapter, .start, .entry => manifest.assign(number, value),
                 .abi => manifest.setVersion(value),
-                .arg => manifest.append(&manifest.arguments, value),
-                .env => if (isAssignment(value)) manifest.append(&manifest.environment, value) else .bad_value,
+                .arg, .env => appendTo(if (key == .arg) &manifest.arguments else &manifest.environment, value, key == .env),
                 .capability => manifest.allow(value),
             };
             if (failure) |reason| return .{ .line = lines.number, .reason = reason, .key = line.key };
         }
-        for (std.enums.values(Key)) |key| {
-            if (key.isSingle() and !seen.contains(key)) return .{ .line = lines.number, .reason = .missing, .key = @tagName(key) };
-        }
+        const missing = ~seen & (1 << Key.single_count) - 1;
+        if (missing != 0) return .{ .line = lines.number, .reason = .missing, .key = @tagName(@as(Key, @enumFromInt(@ctz(missing)))) };
         return null;
     }
 
@@ -101,41 +107,38 @@ pub const Manifest = struct {
         return manifest.abi_major == major and manifest.abi_minor <= minor;
     }
 
-    const Key = enum {
+    const Key = enum(u5) {
+        // These stand once, and the first of them are plain strings.
         name,
-        abi,
         adapter,
         start,
         entry,
+        abi,
         arg,
         env,
         capability,
 
-        fn isSingle(key: Key) bool {
-            return switch (key) {
-                .name, .abi, .adapter, .start, .entry => true,
-                .arg, .env, .capability => false,
-            };
-        }
+        const single_count = 5;
     };
 
-    fn append(_: *Manifest, strings: *Strings, value: []const u8) ?Reason {
-        if (std.mem.indexOfScalar(u8, value, 0) != null) return .bad_value;
-        strings.append(value);
+    fn assign(manifest: *Manifest, number: u32, value: []const u8) ?Reason {
+        if (value.len == 0) return .bad_value;
+        const fields = [_]*[]const u8{ &manifest.name, &manifest.adapter, &manifest.start, &manifest.entry };
+        fields[number].* = value;
         return null;
     }
 
     fn setVersion(manifest: *Manifest, value: []const u8) ?Reason {
-        const dot = std.mem.indexOfScalar(u8, value, '.') orelse return .bad_value;
+        const dot = find(value, '.') orelse return .bad_value;
         manifest.abi_major = decimal(u16, value[0..dot]) orelse return .bad_value;
         manifest.abi_minor = decimal(u16, value[dot + 1 ..]) orelse return .bad_value;
         return null;
     }
 
     fn allow(manifest: *Manifest, value: []const u8) ?Reason {
-        const colon = std.mem.indexOfScalar(u8, value, ':');
-        const kind = std.meta.stringToEnum(abi.CapKind, value[0 .. colon orelse value.len]) orelse return .unknown_capability;
-        var rights = usualRights(kind);
+        const colon = find(value, ':');
+        const kind = keyOf(abi.CapKind, value[0 .. colon orelse value.len]) orelse return .unknown_capability;
+        var rights = usual_rights[@intFromEnum(kind)];
         if (colon) |at| {
             var extras = std.mem.splitScalar(u8, value[at + 1 ..], ',');
             while (extras.next()) |extra| {
@@ -163,6 +166,12 @@ pub fn usualRights(kind: abi.CapKind) u32 {
     };
 }
 
+const usual_rights: [capability_kinds]u32 = table: {
+    var table: [capability_kinds]u32 = @splat(0);
+    for (@typeInfo(abi.CapKind).@"enum".fields) |field| table[field.value] = usualRights(@enumFromInt(field.value));
+    break :table table;
+};
+
 fn extraRight(kind: abi.CapKind, name: []const u8) ?u32 {
     if (kind != .mem) return null;
     if (std.mem.eql(u8, name, "exec-write")) return bits(abi.MemRights{ .exec_write = true });
@@ -180,12 +189,19 @@ pub const Configuration = struct {
     wall_ns: ?u64 = null,
     seed: ?[32]u8 = null,
 
+    pub fn clear(configuration: *Configuration) void {
+        configuration.arguments.count = 0;
+        configuration.environment.count = 0;
+        configuration.wall_ns = null;
+        configuration.seed = null;
+    }
+
     pub fn parse(configuration: *Configuration, text: []u8) ?Problem {
-        configuration.* = .{};
+        configuration.clear();
         var lines = Lines.init(text, "ukernel-config 1") catch |failure| return problemOf(failure, 1);
         while (true) {
             const line = (lines.next() catch |failure| return problemOf(failure, lines.number)) orelse return null;
-            const key = std.meta.stringToEnum(Key, line.key) orelse continue;
+            const key = keyOf(Key, line.key) orelse continue;
             const value = decode(line.value) orelse return .{ .line = lines.number, .reason = .bad_value, .key = line.key };
             if (configuration.set(key, value)) |reason| return .{ .line = lines.number, .reason = reason, .key = line.key };
         }
@@ -195,14 +211,8 @@ pub const Configuration = struct {
 
     fn set(configuration: *Configuration, key: Key, value: []const u8) ?Reason {
         switch (key) {
-            .arg => {
-                if (std.mem.indexOfScalar(u8, value, 0) != null) return .bad_value;
-                configuration.arguments.append(value);
-            },
-            .env => {
-                if (!isAssignment(value)) return .bad_value;
-                configuration.environment.append(value);
-            },
+            .arg => return appendTo(&configuration.arguments, value, false),
+            .env => return appendTo(&configuration.environment, value, true),
             .wall_ns => {
                 if (configuration.wall_ns != null) return .twice;
                 configuration.wall_ns = decimal(u64, value) orelse return .bad_value;
@@ -255,17 +265,40 @@ pub const Environment = struct {
 };
 
 fn nameOf(assignment: []const u8) []const u8 {
-    return assignment[0 .. std.mem.indexOfScalar(u8, assignment, '=') orelse assignment.len];
+    return assignment[0 .. find(assignment, '=') orelse assignment.len];
 }
 
-fn isAssignment(value: []const u8) bool {
-    const equals = std.mem.indexOfScalar(u8, value, '=') orelse return false;
-    return equals > 0 and std.mem.indexOfScalar(u8, value, 0) == null;
+fn appendTo(strings: *Strings, value: []const u8, is_assignment: bool) ?Reason {
+    if (is_assignment and (find(value, '=') orelse 0) == 0) return .bad_value;
+    strings.append(value);
+    return null;
 }
 
-fn assign(target: *[]const u8, value: []const u8) ?Reason {
-    if (value.len == 0 or std.mem.indexOfScalar(u8, value, 0) != null) return .bad_value;
-    target.* = value;
+/// The member of an enumeration that has this name.
+fn keyOf(comptime E: type, text: []const u8) ?E {
+    const fields = @typeInfo(E).@"enum".fields;
+    const names: [fields.len][]const u8, const values: [fields.len]E = comptime both: {
+        var names: [fields.len][]const u8 = undefined;
+        var values: [fields.len]E = undefined;
+        for (fields, &names, &values) |field, *name, *value| {
+            name.* = field.name;
+            value.* = @enumFromInt(field.value);
+        }
+        break :both .{ names, values };
+    };
+    for (names, values) |name, value| if (same(name, text)) return value;
+    return null;
+}
+
+/// Plain loops: the text is short, and is read while the kernel starts, where few instructions count for more than fast ones.
+noinline fn same(a: []const u8, b: []const u8) bool {
+    if (a.len != b.len) return false;
+    for (a, b) |one, other| if (one != other) return false;
+    return true;
+}
+
+noinline fn find(text: []const u8, wanted: u8) ?usize {
+    for (text, 0..) |byte, index| if (byte == wanted) return index;
     return null;
 }
 
@@ -289,8 +322,8 @@ const Lines = struct {
 
     fn init(text: []u8, form: []const u8) LineError!Lines {
         if (text.len > text_bytes_max) return error.TooLong;
-        const end = std.mem.indexOfScalar(u8, text, '\n') orelse return error.WrongForm;
-        if (!std.mem.eql(u8, text[0..end], form)) return error.WrongForm;
+        const end = find(text, '\n') orelse return error.WrongForm;
+        if (!same(text[0..end], form)) return error.WrongForm;
         return .{ .rest = text[end + 1 ..] };
     }
 
@@ -298,34 +331,34 @@ const Lines = struct {
         if (lines.rest.len == 0) return null;
         lines.number += 1;
         if (lines.number > lines_max) return error.TooManyLines;
-        const end = std.mem.indexOfScalar(u8, lines.rest, '\n') orelse return error.NotTerminated;
+        const end = find(lines.rest, '\n') orelse return error.NotTerminated;
         const line = lines.rest[0..end];
         lines.rest = lines.rest[end + 1 ..];
-        const space = std.mem.indexOfScalar(u8, line, ' ') orelse return error.NoSpace;
+        const space = find(line, ' ') orelse return error.NoSpace;
         if (space == 0) return error.NoSpace;
         return .{ .key = line[0..space], .value = line[space + 1 ..] };
     }
 };
 
-/// Decodes %XX in place; null for a malformed one, a control character that is not encoded, or what is not UTF-8.
-fn decode(value: []u8) ?[]u8 {
+/// Decodes %XX in place; null for a malformed one, a control character that is not encoded, a NUL, or what is not UTF-8.
+noinline fn decode(value: []u8) ?[]u8 {
     var out: usize = 0;
     var in: usize = 0;
+    var all: u8 = 0;
     while (in < value.len) : (out += 1) {
-        const byte = value[in];
+        var byte = value[in];
         if (byte < 0x20 or byte == 0x7f) return null;
-        if (byte != '%') {
-            value[out] = byte;
-            in += 1;
-            continue;
+        in += 1;
+        if (byte == '%') {
+            if (value.len - in < 2) return null;
+            byte = (hexDigit(value[in]) orelse return null) << 4 | (hexDigit(value[in + 1]) orelse return null);
+            if (byte == 0) return null;
+            in += 2;
         }
-        if (value.len - in < 3) return null;
-        const high = hexDigit(value[in + 1]) orelse return null;
-        const low = hexDigit(value[in + 2]) orelse return null;
-        value[out] = high << 4 | low;
-        in += 3;
+        value[out] = byte;
+        all |= byte;
     }
-    if (!std.unicode.utf8ValidateSlice(value[0..out])) return null;
+    if (all >= 0x80 and !std.unicode.utf8ValidateSlice(value[0..out])) return null;
     return value[0..out];
 }
 
@@ -339,7 +372,17 @@ fn hexDigit(byte: u8) ?u8 {
 }
 
 /// Digits only: no sign, no underscore.
+noinline fn decimalUpTo(text: []const u8, max: u64) ?u64 {
+    if (text.len == 0) return null;
+    var value: u64 = 0;
+    for (text) |byte| {
+        const digit = byte -% '0';
+        if (digit > 9 or value > (max - digit) / 10) return null;
+        value = value * 10 + digit;
+    }
+    return value;
+}
+
 fn decimal(comptime T: type, text: []const u8) ?T {
-    for (text) |byte| if (!std.ascii.isDigit(byte)) return null;
-    return std.fmt.parseInt(T, text, 10) catch null;
+    return @intCast(decimalUpTo(text, std.math.maxInt(T)) orelse return null);
 }
