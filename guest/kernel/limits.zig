@@ -66,3 +66,6 @@ pub fn latenessMaxNs(slice_ns: u64, own_weight: u64, other_weight: u64) u64 {
 pub const calibration_ns: u64 = 100_000;
 
 pub const console_input_bytes_max: usize = 4096;
+
+/// Whether code of the way from entry to the workload is compiled with the language's own checks; its assertions always are.
+pub const start_checks = @import("builtin").is_test;

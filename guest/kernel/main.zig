@@ -16,6 +16,7 @@ const frames = @import("mem/frames.zig");
 const paging = @import("mem/paging.zig");
 const layout = @import("mem/layout.zig");
 const scheduler = @import("sched/scheduler.zig");
+const disk = @import("object/disk.zig");
 const kernel_panic = @import("panic.zig");
 const init = @import("boot/init.zig");
 
@@ -27,11 +28,14 @@ comptime {
 pub const panic = std.debug.FullPanic(kernel_panic.panic);
 
 var boot: pvh.BootInformation = .{};
+var settings: command_line.Settings = .{};
 var boot_cpu: cpu.PerCpu = .{ .self = undefined, .index = 0 };
 
-extern const boot_stack_top: u8;
+/// The kernel starts on the uppermost page of the stack that its idle task takes over.
+extern const boot_idle_stack_top: u8;
 
 export fn kernel_main(entry_tsc: u64, start_info: u64) callconv(.c) noreturn {
+    @setRuntimeSafety(limits.start_checks);
     // Exceptions first, so that whatever goes wrong from here says what.
     cpu.detect();
     cpu.all[0] = &boot_cpu;
@@ -45,24 +49,27 @@ export fn kernel_main(entry_tsc: u64, start_info: u64) callconv(.c) noreturn {
         error.NoStartInfo => @panic("not started by PVH: no start info"),
         error.NoMemoryMap => @panic("the VMM gave no memory map"),
     };
-    var devices = command_line.virtioDevices(boot.commandLine());
-    if (devices.count == 0) devices = command_line.fixedTransports();
-    setUpMemory(&devices);
+    settings.read(boot.commandLine());
+    setUpMemory();
     lapic.maskLegacyController();
     lapic.install();
     boot_cpu.lapic_id = lapic.id();
+    // What the disks are asked for here comes while the rest is set up.
+    disk.probe(settings.deviceSlice());
+    disk.askRoles();
     clock.init(entry_tsc);
-    init.run(&boot, &devices, @intFromPtr(&boot_stack_top));
+    init.run(&boot, &settings, @intFromPtr(&boot_idle_stack_top));
 }
 
 /// Room that the kernel's own tables are built in before the frame allocator stands: what mapping 512 GiB takes.
-fn setUpMemory(devices: *const command_line.Devices) void {
+fn setUpMemory() void {
+    @setRuntimeSafety(limits.start_checks);
     var usable = memory_map.usable(boot.map[0..boot.map_entries]);
     const image = paging.kernelImage();
     // Page 0 stays free of use: a physical null is never a frame.
     usable.exclude(.{ .start = 0, .end = limits.page_bytes });
     var mmio: [limits.virtio_devices_max + 2]u64 = undefined;
-    const pages = mmioPages(devices, &mmio);
+    const pages = mmioPages(&mmio);
     const tables_end = for (usable.slice()) |range| {
         if (range.start <= image.start and range.end > image.end) break range.end;
     } else @panic("the kernel does not lie in usable memory");
@@ -75,14 +82,14 @@ fn setUpMemory(devices: *const command_line.Devices) void {
     frames.init(&usable);
 }
 
-fn mmioPages(devices: *const command_line.Devices, pages: []u64) []const u64 {
+fn mmioPages(pages: []u64) []const u64 {
+    @setRuntimeSafety(limits.start_checks);
     pages[0] = lapic.lapic_phys;
     pages[1] = lapic.ioapic_phys;
     var count: usize = 2;
-    for (devices.slice()) |device| {
-        const page = device.address & ~(limits.page_bytes - 1);
-        if (std.mem.indexOfScalar(u64, pages[0..count], page) != null) continue;
-        pages[count] = page;
+    // Several transports may stand in one page, which is then mapped several times, to the same effect.
+    for (settings.deviceSlice()) |device| {
+        pages[count] = device.address & ~(limits.page_bytes - 1);
         count += 1;
     }
     return pages[0..count];

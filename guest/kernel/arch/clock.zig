@@ -34,7 +34,8 @@ pub noinline fn nowNs() u64 {
     return at(x86.rdtsc());
 }
 
-fn at(tsc: u64) u64 {
+/// Nanoseconds since kernel entry at a moment of the TSC.
+pub fn at(tsc: u64) u64 {
     while (true) {
         const sequence = @atomicLoad(u32, &scale.sequence, .acquire);
         const copy: Scale = .{ .base_tsc = scale.base_tsc, .base_ns = scale.base_ns, .multiplier = scale.multiplier };
@@ -44,6 +45,7 @@ fn at(tsc: u64) u64 {
 }
 
 pub fn init(tsc_at_entry: u64) void {
+    @setRuntimeSafety(limits.start_checks);
     entry_tsc = tsc_at_entry;
     scale.base_tsc = tsc_at_entry;
     if (hypervisorMultiplier()) |multiplier| {
@@ -67,7 +69,8 @@ const Sample = struct {
     left: u32,
     tsc: u64,
 
-    fn take() Sample {
+    noinline fn take() Sample {
+        @setRuntimeSafety(limits.start_checks);
         var best: Sample = undefined;
         var best_width: u64 = std.math.maxInt(u64);
         for (0..4) |_| {
@@ -121,6 +124,7 @@ const KvmTime = extern struct {
 var kvm_time: KvmTime align(64) = std.mem.zeroes(KvmTime);
 
 fn hypervisorMultiplier() ?u64 {
+    @setRuntimeSafety(limits.start_checks);
     if (x86.cpuid(1, 0).ecx & (1 << 31) == 0) return null;
     const signature = x86.cpuid(0x40000000, 0);
     if (signature.ebx != 0x4b4d564b or signature.ecx != 0x564b4d56 or signature.edx != 0x4d) return null;

@@ -83,8 +83,10 @@ pub inline fn this() *PerCpu {
     );
 }
 
-/// Loads descriptor tables, GS and the control registers of the CPU that calls it.
+/// Loads descriptor tables, GS and the control registers of the CPU that calls it. The segments that are loaded stand in the new table as they did in
+/// the boot table.
 pub fn install(cpu: *PerCpu) void {
+    @setRuntimeSafety(limits.start_checks);
     cpu.self = cpu;
     const tss_address = @intFromPtr(&cpu.task_state);
     cpu.task_state.ist[0] = @intFromPtr(&double_fault_stack) + double_fault_stack.len;
@@ -102,7 +104,6 @@ pub fn install(cpu: *PerCpu) void {
     };
     const pointer: x86.TablePointer = .{ .limit = @sizeOf(@TypeOf(cpu.descriptors)) - 1, .base = @intFromPtr(&cpu.descriptors) };
     x86.lgdt(&pointer);
-    x86.reloadSegments(selector_kernel_code, selector_kernel_data);
     x86.ltr(selector_task_state);
     x86.wrmsr(x86.Msr.gs_base, @intFromPtr(cpu));
     x86.wrmsr(x86.Msr.kernel_gs_base, 0);
@@ -124,6 +125,7 @@ pub var support: Support = .{};
 pub const vector_bytes_max: u32 = 2752;
 
 pub fn detect() void {
+    @setRuntimeSafety(limits.start_checks);
     const basic = x86.cpuid(1, 0);
     const leaf_max = x86.cpuid(0, 0).eax;
     support.xsave = basic.ecx & (1 << 26) != 0;
@@ -149,6 +151,7 @@ pub fn detect() void {
 }
 
 fn installControlRegisters() void {
+    @setRuntimeSafety(limits.start_checks);
     // Write protection, native x87 errors, no emulation: CR0.{PG, WP, NE, ET, MP, PE}.
     x86.writeCr0(0x80010033);
     var cr4: u64 = 1 << 5 | 1 << 7 | 1 << 9 | 1 << 10;

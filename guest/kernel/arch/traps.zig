@@ -3,6 +3,7 @@
 //! The kernel runs with interrupts off; they are let in only while a CPU sleeps and at preemption points
 //! (x86.interruptWindow), so an interrupt never meets a held lock.
 const std = @import("std");
+const limits = @import("../limits.zig");
 const x86 = @import("x86.zig");
 const cpu = @import("cpu.zig");
 
@@ -67,23 +68,20 @@ extern fn nmi_entry() callconv(.naked) void;
 extern fn syscall_entry() callconv(.naked) void;
 
 pub fn buildTable() void {
-    for (0..64) |vector| {
-        const ist: u64 = switch (vector) {
-            Vector.double_fault, Vector.machine_check => 1,
-            else => 0,
-        };
-        setGate(vector, trap_stub_table[vector], ist, 0);
-    }
-    setGate(Vector.nmi, @intFromPtr(&nmi_entry), 2, 0);
+    @setRuntimeSafety(limits.start_checks);
+    for (&trap_stub_table, 0..) |address, vector| setGate(vector, address);
+    setGate(Vector.nmi, @intFromPtr(&nmi_entry));
+    setGate(Vector.legacy_call, @intFromPtr(&trap_stub_legacy));
     // Breakpoint and overflow instructions are the workload's to use.
-    setGate(3, trap_stub_table[3], 0, 3);
-    setGate(4, trap_stub_table[4], 0, 3);
-    setGate(Vector.legacy_call, @intFromPtr(&trap_stub_legacy), 0, 3);
+    for ([_]usize{ 3, 4, Vector.legacy_call }) |vector| table[vector * 2] |= 3 << 45;
+    // Stacks of their own for what may come at any moment.
+    table[Vector.double_fault * 2] |= 1 << 32;
+    table[Vector.machine_check * 2] |= 1 << 32;
+    table[Vector.nmi * 2] |= 2 << 32;
 }
 
-fn setGate(vector: usize, address: u64, ist: u64, privilege: u64) void {
-    table[vector * 2] = (address & 0xffff) | @as(u64, cpu.selector_kernel_code) << 16 | ist << 32 |
-        @as(u64, 0x8e) << 40 | privilege << 45 | (address >> 16 & 0xffff) << 48;
+inline fn setGate(vector: usize, address: u64) void {
+    table[vector * 2] = (address & 0xffff) | @as(u64, cpu.selector_kernel_code) << 16 | @as(u64, 0x8e) << 40 | (address >> 16 & 0xffff) << 48;
     table[vector * 2 + 1] = address >> 32;
 }
 

@@ -166,26 +166,6 @@ pub inline fn ltr(selector: u16) void {
         : .{ .memory = true });
 }
 
-/// Reloads every segment register after a new descriptor table; GS base must be set again afterwards.
-pub fn reloadSegments(code: u16, data: u16) void {
-    asm volatile (
-        \\ pushq %[code]
-        \\ leaq 1f(%%rip), %%rax
-        \\ pushq %%rax
-        \\ lretq
-        \\1:
-        \\ movl %[data], %%ds
-        \\ movl %[data], %%es
-        \\ movl %[data], %%ss
-        \\ xorl %%eax, %%eax
-        \\ movl %%eax, %%fs
-        \\ movl %%eax, %%gs
-        :
-        : [code] "r" (@as(u64, code)),
-          [data] "r" (@as(u32, data)),
-        : .{ .rax = true, .memory = true });
-}
-
 pub inline fn cli() void {
     asm volatile ("cli" ::: .{ .memory = true });
 }

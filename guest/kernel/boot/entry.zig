@@ -24,7 +24,10 @@ comptime {
         \\boot_pdpt: .skip 4096
         \\boot_pd:   .skip 4096
         \\ .balign 16
+        \\ .globl boot_idle_stack_top
         \\ .skip 12288
+        \\boot_idle_stack_top:
+        \\ .skip 4096
         \\ .globl boot_stack_top
         \\boot_stack_top:
         \\.popsection

@@ -1,5 +1,6 @@
 //! The first task: it brings up what may have to wait for devices, loads the workload, and becomes its main thread.
 const std = @import("std");
+const limits = @import("../limits.zig");
 const abi = @import("abi");
 const cpu = @import("../arch/cpu.zig");
 const lapic = @import("../arch/lapic.zig");
@@ -26,29 +27,21 @@ const machine = @import("../machine.zig");
 const text = @import("../fs/text.zig");
 
 var boot_information: *const pvh.BootInformation = undefined;
-var boot_devices: *const command_line.Devices = undefined;
+var settings: *const command_line.Settings = undefined;
 
-pub fn run(information: *const pvh.BootInformation, devices: *const command_line.Devices, stack_top: u64) noreturn {
+pub fn run(information: *const pvh.BootInformation, words: *const command_line.Settings, stack_top: u64) noreturn {
+    @setRuntimeSafety(limits.start_checks);
     boot_information = information;
-    boot_devices = devices;
+    settings = words;
     const me = cpu.this();
     lock.acquire();
-    const idle = tasks.createIdle(me) catch @panic("no memory for the idle task");
-    // The boot CPU idles on the boot stack.
-    idle.kernel_stack_top = stack_top;
+    const idle = tasks.createBootIdle(me, stack_top) catch @panic("no memory for the idle task");
     me.idle_task = idle;
     me.current = idle;
-    me.kernel_rsp = stack_top;
     const task = tasks.create(begin) catch @panic("no memory for the first task");
     tasks.main = task;
     task.handle = handles.open(.task, task) catch @panic("no memory for the first handle");
-    scheduler.makeReady(task);
-    lock.release();
-    scheduler.idleLoop(betweenIdle);
-}
-
-pub fn betweenIdle() void {
-    if (tasks.hasEnded()) tasks.reap();
+    scheduler.startFirst(task);
 }
 
 /// What the image and the run-time configuration say; needed while starting only, then its memory is given back.
@@ -75,10 +68,10 @@ fn begin(frame: *traps.Frame) void {
     channel.phase("kernel");
     lapic.routeInput(4, cpu.all[0].lapic_id);
     serial.enableReceiveInterrupt();
-    disk.probe(boot_devices);
+    gate.map() catch refuse("no memory for the gate", .{});
     const root = disk.findRoles();
     channel.phase("devices");
-    selfTest(command_line.number(boot_information.commandLine(), "ukernel.selftest") orelse 0);
+    selfTest(settings.selftest orelse 0);
     if (root == null) refuse("no block device holds an image: attach the packed image as a drive", .{});
     image.mount() catch |failure| refuse("the image's file system cannot be mounted: {s}", .{@errorName(failure)});
     readManifest();
@@ -87,14 +80,15 @@ fn begin(frame: *traps.Frame) void {
     readConfiguration(configuration_text);
     random.seed(texts.configuration.seed);
     if (texts.configuration.wall_ns) |wall_ns| machine.wall_at_entry_ns = wall_ns;
-    start_cpus.start(boot_information.commandLine());
-    gate.map() catch refuse("no memory for the gate", .{});
+    start_cpus.start(settings.cpus);
     const task = scheduler.current();
     for (&task.may_acquire, texts.manifest.rights) |*slot, rights| slot.* = rights;
     load.enter(frame, &texts.manifest, &texts.configuration);
     giveBack();
+    disk.endStart();
+    task.run_since_ns = clock.nowNs();
+    scheduler.callSoon(channel.begin);
     channel.phase("workload");
-    channel.begin();
 }
 
 /// `ukernel.selftest=1` panics and `=2` faults inside the kernel, so that tests can see what is said then.
@@ -133,7 +127,7 @@ fn configurationText() []u8 {
 }
 
 fn readConfiguration(content: []u8) void {
-    texts.configuration = .{};
+    texts.configuration.clear();
     if (content.len == 0) return;
     if (texts.configuration.parse(content)) |problem| {
         refuse("run-time configuration line {d} ({s}): {s}", .{ problem.line, problem.key, problem.reason.explain() });

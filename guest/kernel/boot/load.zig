@@ -4,12 +4,9 @@ const abi = @import("abi");
 const cpu = @import("../arch/cpu.zig");
 const clock = @import("../arch/clock.zig");
 const traps = @import("../arch/traps.zig");
-const user_copy = @import("../arch/user_copy.zig");
 const limits = @import("../limits.zig");
 const frames = @import("../mem/frames.zig");
-const layout = @import("../mem/layout.zig");
 const space = @import("../mem/space.zig");
-const lock = @import("../sched/lock.zig");
 const scheduler = @import("../sched/scheduler.zig");
 const erofs = @import("../fs/erofs.zig");
 const elf = @import("../fs/elf.zig");
@@ -25,18 +22,11 @@ const stack_bytes: u64 = 8 << 20;
 /// Where a static-PIE program goes.
 const program_base: u64 = 0x5555_5555_0000;
 
-fn openFile(path: []const u8) erofs.Error!erofs.Inode {
-    lock.acquire();
-    const taken = frames.allocate();
-    lock.release();
-    const frame = taken orelse return error.DeviceError;
-    defer {
-        lock.acquire();
-        frames.release(frame);
-        lock.release();
-    }
+var path_work: [erofs.path_bytes_max]u8 linksection(".init_bss") = undefined;
+
+noinline fn openFile(path: []const u8) erofs.Error!erofs.Inode {
     const root = try image.file_system.root();
-    return image.file_system.resolve(&root, path, .{}, layout.page(frame));
+    return image.file_system.resolve(&root, path, .{}, &path_work);
 }
 
 /// Reads a whole file that must fit the buffer.
@@ -55,27 +45,40 @@ var manifest_address: u64 = 0;
 var manifest_bytes: u64 = 0;
 
 /// Keeps a copy of the configuration for the workload before it is parsed.
-pub fn keepConfiguration(content: []const u8) user_copy.Error!void {
+pub fn keepConfiguration(content: []const u8) LoadError!void {
     if (content.len == 0) return;
-    configuration_address = place(content.len + 1) catch return error.OutOfMemory;
+    configuration_address = try place(content.len + 1);
     var lines = std.mem.splitScalar(u8, content, '\n');
     while (lines.next()) |line| {
         if (std.mem.startsWith(u8, line, "seed ")) continue;
         const end = @intFromPtr(line.ptr) - @intFromPtr(content.ptr) + line.len;
         const whole = if (end < content.len) line.ptr[0 .. line.len + 1] else line;
-        try user_copy.write(configuration_address + configuration_bytes, whole);
+        try put(configuration_address + configuration_bytes, whole);
         configuration_bytes += whole.len;
     }
 }
 
 /// Keeps a copy of the manifest for the workload before it is parsed.
-pub fn keepManifest(content: []const u8) user_copy.Error!void {
-    manifest_address = place(content.len + 1) catch return error.OutOfMemory;
+pub fn keepManifest(content: []const u8) LoadError!void {
+    manifest_address = try place(content.len + 1);
     manifest_bytes = content.len;
-    try user_copy.write(manifest_address, content);
+    try put(manifest_address, content);
 }
 
-fn place(bytes: u64) space.Error!u64 {
+/// Writes to the workload's memory through the kernel's own map, so that nothing faults on the way. Before user mode runs.
+noinline fn put(address: u64, bytes: []const u8) LoadError!void {
+    var done: usize = 0;
+    while (done < bytes.len) {
+        const at = address + done;
+        const within: usize = @intCast(at % limits.page_bytes);
+        const count = @min(limits.page_bytes - within, bytes.len - done);
+        const page = try space.obtain(at, .{ .write = true });
+        @memcpy(page[within..][0..count], bytes[done..][0..count]);
+        done += count;
+    }
+}
+
+noinline fn place(bytes: u64) space.Error!u64 {
     const rounded = std.mem.alignForward(u64, bytes, limits.page_bytes);
     return space.map(.anywhere, rounded, .{ .read = true, .write = true }, .kernel, null);
 }
@@ -111,16 +114,18 @@ pub fn enter(frame: *traps.Frame, manifest: *const text.Manifest, configuration:
     fillStack(frame, &program, base, manifest, configuration) catch |failure|
         init.refuse("no memory for the workload's stack and arguments: {s}", .{@errorName(failure)});
     frame.rip = program.entry + base;
+    // The first instruction is there when user mode begins.
+    _ = space.obtain(frame.rip, .{ .exec = true }) catch |failure| init.refuse("{s} cannot be loaded: {s}", .{ manifest.start, @errorName(failure) });
 }
 
-const LoadError = space.Error || user_copy.Error || elf.Error;
+const LoadError = space.Error || elf.Error;
 
 fn mapProgram(source: Source, program: *const elf.Program, base: u64) LoadError!void {
     for (program.loaded()) |segment| try mapSegment(source, segment, base);
     if (program.relocatable) {
         var relocations = elf.Relocations(Source).init(source, program);
         while (try relocations.next()) |relocation| {
-            try user_copy.writeValue(u64, base + relocation.address, relocation.addend +% base);
+            try put(base + relocation.address, std.mem.asBytes(&(relocation.addend +% base)));
         }
     }
 }
@@ -149,14 +154,8 @@ fn mapSegment(source: Source, segment: elf.Segment, base: u64) LoadError!void {
         return;
     }
     _ = try space.map(.{ .fixed_no_replace = rest }, end - rest, .{ .read = true, .write = true }, .anonymous, null);
-    var piece: [512]u8 = undefined;
-    var done: u64 = 0;
-    while (done < tail_bytes) {
-        const part = piece[0..@intCast(@min(piece.len, tail_bytes - done))];
-        try source.read(segment.file_offset - lead + from_file + done, part);
-        try user_copy.write(rest + done, part);
-        done += part.len;
-    }
+    const page = try space.obtain(rest, .{ .write = true });
+    try source.read(segment.file_offset - lead + from_file, page[0..@intCast(tail_bytes)]);
     if (!segment.writable) try space.protect(rest, end - rest, access);
 }
 
@@ -164,10 +163,10 @@ fn mapSegment(source: Source, segment: elf.Segment, base: u64) LoadError!void {
 const Block = struct {
     at: u64,
 
-    noinline fn string(block: *Block, bytes: []const u8) user_copy.Error!u64 {
+    /// New memory is zero, and so is the byte behind the string.
+    noinline fn string(block: *Block, bytes: []const u8) LoadError!u64 {
         const address = block.at;
-        try user_copy.write(address, bytes);
-        try user_copy.writeValue(u8, address + bytes.len, 0);
+        try put(address, bytes);
         block.at += bytes.len + 1;
         return address;
     }
@@ -206,17 +205,15 @@ fn fillStack(
 
     var index: u64 = 0;
     for ([_]*const text.Strings{ &manifest.arguments, &configuration.arguments }) |list| for (list.slice()) |item| {
-        try user_copy.writeValue(u64, argv + index * 8, try strings.string(item));
+        try put(argv + index * 8, std.mem.asBytes(&try strings.string(item)));
         index += 1;
     };
-    try user_copy.writeValue(u64, argv + index * 8, 0);
     index = 0;
     environment.index = 0;
     while (environment.next()) |item| {
-        try user_copy.writeValue(u64, envp + index * 8, try strings.string(item));
+        try put(envp + index * 8, std.mem.asBytes(&try strings.string(item)));
         index += 1;
     }
-    try user_copy.writeValue(u64, envp + index * 8, 0);
 
     const task = scheduler.current();
     const startup: abi.Startup = .{
@@ -254,9 +251,9 @@ fn fillStack(
         .clock = gate.clockAddress(),
         .tsc_hz = clock.tscHz(),
     };
-    try user_copy.writeValue(abi.Startup, block_address, startup);
+    try put(block_address, std.mem.asBytes(&startup));
     // A zero return address above an aligned stack pointer.
-    try user_copy.writeValue(u64, top - 16, 0);
+    _ = try space.obtain(top - 16, .{ .write = true });
     frame.rsp = top - 16;
     frame.rdi = block_address;
 }

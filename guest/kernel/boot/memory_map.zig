@@ -14,14 +14,16 @@ pub const Ranges = struct {
         return ranges.items[0..ranges.count];
     }
 
-    fn add(ranges: *Ranges, range: Range) void {
+    noinline fn add(ranges: *Ranges, range: Range) void {
+        @setRuntimeSafety(limits.start_checks);
         if (range.start >= range.end or ranges.count == ranges.items.len) return;
         ranges.items[ranges.count] = range;
         ranges.count += 1;
     }
 
     /// Cuts `hole` out. A hole in the middle makes two ranges; when there is no room for the second, it is given up.
-    pub fn exclude(ranges: *Ranges, hole: Range) void {
+    pub noinline fn exclude(ranges: *Ranges, hole: Range) void {
+        @setRuntimeSafety(limits.start_checks);
         const start = hole.start & ~(limits.page_bytes - 1);
         const end = std.mem.alignForward(u64, @min(hole.end, address_end), limits.page_bytes);
         if (start >= end) return;
@@ -38,6 +40,7 @@ pub const Ranges = struct {
 const address_end: u64 = 1 << 44;
 
 pub fn usable(map: []const MapEntry) Ranges {
+    @setRuntimeSafety(limits.start_checks);
     var ranges: Ranges = .{};
     for (map) |entry| {
         if (entry.kind != kind_usable) continue;
@@ -59,6 +62,7 @@ pub fn usable(map: []const MapEntry) Ranges {
 }
 
 fn mergeOverlaps(ranges: *Ranges) void {
+    @setRuntimeSafety(limits.start_checks);
     if (ranges.count == 0) return;
     var last: usize = 0;
     for (1..ranges.count) |index| {

@@ -37,6 +37,7 @@ pub const BootInformation = struct {
 };
 
 pub fn read(info: *BootInformation, start_info_phys: u64) error{ NoStartInfo, NoMemoryMap }!void {
+    @setRuntimeSafety(limits.start_checks);
     if (start_info_phys == 0 or start_info_phys >= reachable_end) return error.NoStartInfo;
     const start: *align(4) const StartInfo = @ptrFromInt(start_info_phys);
     if (start.magic != magic) return error.NoStartInfo;

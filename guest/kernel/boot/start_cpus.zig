@@ -8,7 +8,6 @@ const traps = @import("../arch/traps.zig");
 const lapic = @import("../arch/lapic.zig");
 const clock = @import("../arch/clock.zig");
 const entry = @import("entry.zig");
-const command_line = @import("command_line.zig");
 const frames = @import("../mem/frames.zig");
 const paging = @import("../mem/paging.zig");
 const layout = @import("../mem/layout.zig");
@@ -16,7 +15,6 @@ const limits = @import("../limits.zig");
 const lock = @import("../sched/lock.zig");
 const scheduler = @import("../sched/scheduler.zig");
 const tasks = @import("../object/tasks.zig");
-const init = @import("init.zig");
 
 var ap_next_index: u32 = 1;
 var ap_index_end: u32 = 1;
@@ -38,8 +36,8 @@ extern const ap_trampoline_start: u8;
 extern const ap_trampoline_end: u8;
 
 /// How many CPUs the machine has: what the command line says (`ukernel.cpus=`), QEMU's fw_cfg, or the processor's own topology.
-fn countCpus(text: []const u8) u32 {
-    if (command_line.number(text, "ukernel.cpus")) |number| return @intCast(std.math.clamp(number, 1, limits.cpus_max));
+fn countCpus(wanted: ?u64) u32 {
+    if (wanted) |number| return @intCast(std.math.clamp(number, 1, limits.cpus_max));
     if (firmwareCount()) |number| return std.math.clamp(number, 1, limits.cpus_max);
     const basic = x86.cpuid(1, 0);
     if (basic.edx & (1 << 28) == 0) return 1;
@@ -50,16 +48,22 @@ fn firmwareCount() ?u32 {
     const selector: u16 = 0x510;
     const data: u16 = 0x511;
     x86.out16(selector, 0);
-    for ("QEMU") |letter| if (x86.in8(data) != letter) return null;
+    if (firmwareWord(data) != std.mem.readInt(u32, "QEMU", .little)) return null;
     x86.out16(selector, 5);
-    const low = x86.in8(data);
-    return @as(u32, x86.in8(data)) << 8 | low;
+    return firmwareWord(data) & 0xffff;
+}
+
+/// Four bytes without a branch between them.
+inline fn firmwareWord(data: u16) u32 {
+    var word: u32 = 0;
+    inline for (0..4) |index| word |= @as(u32, x86.in8(data)) << 8 * index;
+    return word;
 }
 
 /// Returns at once; the CPUs take part when they arrive.
-pub fn start(text: []const u8) void {
+pub fn start(wanted: ?u64) void {
     if (!options.smp) return;
-    const count = countCpus(text);
+    const count = countCpus(wanted);
     if (count == 1) return;
     for (1..count) |index| {
         const frame = frames.allocateZeroed() orelse @panic("no memory for a CPU's state");
@@ -101,5 +105,5 @@ fn ap_main(index: u32) callconv(.c) noreturn {
     x86.writeCr3(x86.readCr3());
     state.flush_done.store(state.flush_wanted.load(.seq_cst), .seq_cst);
     state.online.store(true, .seq_cst);
-    scheduler.idleLoop(init.betweenIdle);
+    scheduler.idleLoop(tasks.reapEnded);
 }

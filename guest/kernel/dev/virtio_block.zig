@@ -52,6 +52,12 @@ pub const Shared = extern struct {
 /// A value that no device writes: a device may leave the byte alone when it refuses a request.
 const status_unset: u8 = 0xff;
 
+/// Whether a block device stands behind a transport.
+pub fn isBlock(bus: anytype) bool {
+    const transport: mmio.Transport(@TypeOf(bus)) = .{ .bus = bus };
+    return transport.identify() == .block;
+}
+
 /// `Asker` is what a request is known by: whoever submits gives one, and its completion gives it back. The driver's own number of a request
 /// is free for the next one from the completion on, so it stays inside.
 pub fn BlockDevice(comptime Bus: type, comptime Asker: type) type {
@@ -178,6 +184,11 @@ pub fn BlockDevice(comptime Bus: type, comptime Asker: type) type {
             const request: u3 = @intCast(@ctz(device.out));
             device.out &= device.out - 1;
             return .{ .asker = device.askers[request], .good = false };
+        }
+
+        /// Whether the device is to interrupt when it has finished something; a device may do so all the same.
+        pub fn setInterrupts(device: *Self, wanted: bool) void {
+            @atomicStore(u16, &device.shared.queue.available_flags, @intFromBool(!wanted), .seq_cst);
         }
 
         /// Takes an interrupt; whether it was this device's.

@@ -80,7 +80,7 @@ pub fn Transport(comptime Bus: type) type {
         }
 
         /// What stands behind the registers; none for an empty slot or for something else.
-        pub fn identify(transport: Self) DeviceId {
+        pub noinline fn identify(transport: Self) DeviceId {
             if (transport.get(.magic) != magic_value or transport.get(.version) != 2) return .none;
             return @enumFromInt(transport.get(.device_id));
         }

@@ -43,7 +43,8 @@ const Bump = struct {
     end: u64,
     base: u64,
 
-    fn table(bump: *Bump) u64 {
+    noinline fn table(bump: *Bump) u64 {
+        @setRuntimeSafety(limits.start_checks);
         if (bump.next >= bump.end) @panic("no memory for the kernel's page tables");
         const phys = bump.next;
         bump.next += limits.page_bytes;
@@ -52,18 +53,17 @@ const Bump = struct {
         return phys;
     }
 
-    fn step(bump: *Bump, entries: *Table, index: usize) *Table {
-        if (entries[index] & present == 0) entries[index] = bump.table() | present | writable;
-        return @ptrFromInt(bump.base + (entries[index] & address_mask));
-    }
-
-    fn leaf(bump: *Bump, address: u64, level_large: bool) *Entry {
-        const top: *Table = @ptrFromInt(bump.base + root_phys);
-        const level3 = bump.step(top, address >> 39 & 511);
-        const level2 = bump.step(level3, address >> 30 & 511);
-        if (level_large) return &level2[address >> 21 & 511];
-        const level1 = bump.step(level2, address >> 21 & 511);
-        return &level1[address >> 12 & 511];
+    noinline fn leaf(bump: *Bump, address: u64, level_large: bool) *Entry {
+        @setRuntimeSafety(limits.start_checks);
+        var entries: *Table = @ptrFromInt(bump.base + root_phys);
+        var shift: u6 = 39;
+        const last: u6 = if (level_large) 21 else 12;
+        while (shift > last) : (shift -= 9) {
+            const entry = &entries[address >> shift & 511];
+            if (entry.* & present == 0) entry.* = bump.table() | present | writable;
+            entries = @ptrFromInt(bump.base + (entry.* & address_mask));
+        }
+        return &entries[address >> last & 511];
     }
 };
 
@@ -71,6 +71,7 @@ const large_bytes: u64 = 1 << 21;
 
 /// Builds the final tables in the memory from `from` to `to` and switches to them; returns the first byte left over.
 pub fn build(usable: *const Ranges, from: u64, to: u64, mmio: []const u64) u64 {
+    @setRuntimeSafety(limits.start_checks);
     var bump: Bump = .{ .next = from, .end = to, .base = layout.kernel_base };
     root_phys = bump.table();
     mapKernelImage(&bump);
@@ -87,6 +88,7 @@ pub fn build(usable: *const Ranges, from: u64, to: u64, mmio: []const u64) u64 {
 }
 
 fn mapKernelImage(bump: *Bump) void {
+    @setRuntimeSafety(limits.start_checks);
     const image = kernelImage();
     var phys = image.start + limits.page_bytes;
     while (phys < image.end) : (phys += limits.page_bytes) {
@@ -96,12 +98,14 @@ fn mapKernelImage(bump: *Bump) void {
 }
 
 fn kernelProtection(address: u64) Entry {
+    @setRuntimeSafety(limits.start_checks);
     if (address < @intFromPtr(&__text_end)) return 0;
     if (address < @intFromPtr(&__rodata_end)) return no_execute;
     return writable | no_execute;
 }
 
 fn mapDirect(bump: *Bump, start: u64, end: u64, image_start: u64, image_end: u64) void {
+    @setRuntimeSafety(limits.start_checks);
     var phys = start;
     while (phys < end) {
         const block = phys & ~(large_bytes - 1);
@@ -132,9 +136,10 @@ inline fn next(entry: Entry) *Table {
 
 /// The entry that maps `address`, or null when a table on the way is missing. Never meets a large page in the
 /// workload's half.
-pub fn find(address: u64) ?*Entry {
+pub noinline fn find(address: u64) ?*Entry {
     var table = root();
-    inline for (.{ 39, 30, 21 }) |shift| {
+    var shift: u6 = 39;
+    while (shift > 12) : (shift -= 9) {
         const entry = table[address >> shift & 511];
         if (entry & present == 0) return null;
         table = next(entry);
@@ -147,7 +152,8 @@ pub fn find(address: u64) ?*Entry {
 pub fn findOrMake(address: u64, keep_reserve: bool) error{NoMemory}!*Entry {
     const half = if (address < limits.user_address_end) user else 0;
     var table = root();
-    inline for (.{ 39, 30, 21 }) |shift| {
+    var shift: u6 = 39;
+    while (shift > 12) : (shift -= 9) {
         const entry = &table[address >> shift & 511];
         if (entry.* & present == 0) {
             const frame = (if (keep_reserve) frames.allocateUser() else frames.allocate()) orelse return error.NoMemory;

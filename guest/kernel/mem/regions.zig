@@ -63,7 +63,7 @@ pub const Tree = struct {
         return best;
     }
 
-    pub fn find(tree: *const Tree, address: u64) ?*Region {
+    pub noinline fn find(tree: *const Tree, address: u64) ?*Region {
         const region = tree.atOrAfter(address) orelse return null;
         return if (region.start <= address) region else null;
     }

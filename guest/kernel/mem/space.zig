@@ -373,6 +373,18 @@ pub fn resolve(address: u64, touch: Touch) Resolution {
     }
 }
 
+/// A page of the workload's memory, made present, as the kernel reaches it. Before user mode runs; the lock is not held.
+pub noinline fn obtain(address: u64, touch: Touch) error{ NotMapped, BadPointer, OutOfMemory, DeviceError, CorruptImage }!*align(4096) [4096]u8 {
+    switch (resolve(address, touch)) {
+        .ok => return layout.page(paging.frameOf(paging.find(address).?.*)),
+        .not_mapped => return error.NotMapped,
+        .denied => return error.BadPointer,
+        .out_of_memory => return error.OutOfMemory,
+        .device_error => return error.DeviceError,
+        .corrupt_image => return error.CorruptImage,
+    }
+}
+
 fn allows(access: Access, touch: Touch) bool {
     if (touch.write and !access.write) return false;
     if (touch.exec and !access.exec) return false;

@@ -16,52 +16,50 @@ var device: ?*Disk = null;
 /// From the workload's start on, records are written as they come; before, that would only delay the start.
 var started = false;
 
-const Phase = struct { name: []const u8, time_ns: u64 };
-/// Phases from before the channel was found.
-var early: [8]Phase = undefined;
-var early_count: usize = 0;
+const Phase = struct { name: []const u8, tsc: u64 };
+/// Phases of the start, until the workload runs.
+var phases: [8]Phase = undefined;
+var phase_count: usize = 0;
 
-/// False if there is a channel already. The lock is not held.
+/// False if there is a channel already. The lock is held.
 pub fn open(disk: *Disk, slots: u32) bool {
-    lock.acquire();
-    defer lock.release();
     if (writer != null) return false;
     writer = .init(&ring, slots);
     device = disk;
-    for (early[0..early_count]) |each| appendPhase(each);
     return true;
 }
 
-fn appendPhase(each: Phase) void {
-    var payload: [8 + 32]u8 = undefined;
-    std.mem.writeInt(u64, payload[0..8], each.time_ns, .little);
-    const name = each.name[0..@min(each.name.len, 32)];
-    @memcpy(payload[8..][0..name.len], name);
-    _ = writer.?.append(.boot_phase, .{ .time_ns = each.time_ns }, payload[0 .. 8 + name.len]);
-}
-
 /// Records that a phase of the start is complete.
-pub fn phase(name: []const u8) void {
-    lock.acquire();
-    defer lock.release();
-    const each: Phase = .{ .name = name, .time_ns = clock.nowNs() };
-    if (writer != null) return appendPhase(each);
-    if (early_count == early.len) return;
-    early[early_count] = each;
-    early_count += 1;
+pub inline fn phase(name: []const u8) void {
+    phases[phase_count] = .{ .name = name, .tsc = x86.rdtsc() };
+    phase_count += 1;
 }
 
-/// The workload is about to run.
+/// The lock is held, or nothing else runs.
+fn appendPhases() void {
+    const to = if (writer) |*each| each else return;
+    for (phases[0..phase_count]) |each| {
+        const time_ns = clock.at(each.tsc);
+        var payload: [8 + 32]u8 = undefined;
+        std.mem.writeInt(u64, payload[0..8], time_ns, .little);
+        const name = each.name[0..@min(each.name.len, 32)];
+        @memcpy(payload[8..][0..name.len], name);
+        _ = to.append(.boot_phase, .{ .time_ns = time_ns }, payload[0 .. 8 + name.len]);
+    }
+    phase_count = 0;
+}
+
+/// The workload runs. The lock is held.
 pub fn begin() void {
-    lock.acquire();
-    defer lock.release();
     started = true;
+    appendPhases();
     pump();
 }
 
 pub fn log(task: u32, level: u8, text: []const u8) void {
     lock.acquire();
     defer lock.release();
+    if (!started) begin();
     if (writer) |*to| _ = to.append(.log, .{ .time_ns = clock.nowNs(), .task = task, .level = level }, text);
     pump();
 }
@@ -69,6 +67,7 @@ pub fn log(task: u32, level: u8, text: []const u8) void {
 pub fn fault(task: u32, text: []const u8) void {
     lock.acquire();
     defer lock.release();
+    if (!started) begin();
     if (writer) |*to| _ = to.append(.fault, .{ .time_ns = clock.nowNs(), .task = task, .level = 3 }, text);
     pump();
 }
@@ -107,6 +106,7 @@ pub fn writeExit(status: i32, cause: u32, text: []const u8) void {
     const to = if (writer) |*each| each else return;
     const start_ns = clock.nowNs();
     started = true;
+    appendPhases();
     pump();
     drain(to, start_ns);
     to.end(.{ .time_ns = clock.nowNs() }, status, @enumFromInt(cause), text);

@@ -11,7 +11,6 @@ const layout = @import("../mem/layout.zig");
 const lock = @import("../sched/lock.zig");
 const scheduler = @import("../sched/scheduler.zig");
 const driver = @import("../dev/virtio_block.zig");
-const mmio = @import("../dev/virtio_mmio.zig");
 const channel_format = @import("../dev/channel.zig");
 const channel = @import("channel.zig");
 const image_cache = @import("image.zig");
@@ -32,8 +31,8 @@ const Bus = struct {
 
 pub const Role = enum { workload, image, channel };
 
-/// What a task waits for, on its own stack: it stays its own until the task has seen it, however late that is.
-const Request = struct { task: *task_object.Task, done: bool = false, good: bool = false };
+/// What is waited for, in memory of whoever asked: it stays its own until it has been seen, however late that is.
+pub const Request = struct { task: ?*task_object.Task = null, done: bool = false, good: bool = false };
 
 pub const Disk = struct {
     /// The channel's requests have no asker.
@@ -80,11 +79,11 @@ pub const Disk = struct {
     fn transfer(disk: *Disk, operation: driver.Operation, sector: u64, pieces: []const driver.Piece) error{DeviceError}!void {
         lock.acquire();
         defer lock.release();
-        var request: Request = .{ .task = scheduler.current() };
+        var request: Request = .{};
         while (true) {
             disk.device.submit(operation, sector, pieces, &request) catch |failure| switch (failure) {
                 error.QueueFull => {
-                    disk.waiters.append(request.task);
+                    disk.waiters.append(scheduler.current());
                     _ = scheduler.block(scheduler.forever, false);
                     continue;
                 },
@@ -96,12 +95,38 @@ pub const Disk = struct {
             };
             break;
         }
+        return disk.finish(&request);
+    }
+
+    /// Asks for the content of frames that lie together, or of some sectors of one, and does not wait; false where the device takes no more. Only
+    /// while the kernel starts; `finish` is called for every request that was made. The lock is held.
+    pub fn ask(disk: *Disk, sector: u64, frame: frames.Frame, bytes: u32, request: *Request) bool {
+        std.debug.assert(starting);
+        request.* = .{};
+        disk.device.submit(.read, sector, &.{.{ .physical = @as(u64, frame) << 12, .bytes = bytes }}, request) catch return false;
+        return true;
+    }
+
+    /// Waits for the end of a request. The lock is held, and free while waiting.
+    pub fn finish(disk: *Disk, request: *Request) error{DeviceError}!void {
+        request.task = scheduler.current();
+        if (starting) disk.look(request);
         while (!request.done) {
             // Looked at again from time to time, in case an interrupt was lost on the way.
             _ = scheduler.block(clock.nowNs() + look_again_ns, false);
             if (!request.done) disk.collect();
         }
         if (!request.good) return error.DeviceError;
+    }
+
+    /// While the kernel starts nothing else is there to run, and to sleep until an interrupt takes longer than most answers.
+    fn look(disk: *Disk, request: *const Request) void {
+        const start_tsc = x86.rdtsc();
+        while (x86.rdtsc() -% start_tsc < look_ticks_max) {
+            disk.collect();
+            if (request.done) return;
+        }
+        disk.device.setInterrupts(true);
     }
 
     /// Takes what has ended. The lock is held.
@@ -114,7 +139,7 @@ pub const Disk = struct {
             std.debug.assert(!request.done);
             request.done = true;
             request.good = completion.good;
-            _ = scheduler.wake(request.task, .woken);
+            if (request.task) |task| _ = scheduler.wake(task, .woken);
             disk.wakeWaiter();
         }
     }
@@ -126,17 +151,28 @@ pub const Disk = struct {
 };
 
 const look_again_ns: u64 = 500_000_000;
+/// Some milliseconds.
+const look_ticks_max: u64 = 1 << 25;
+
+/// The workload does not run yet: no interrupts, and whoever waits for an answer looks for it.
+var starting = true;
+
+/// From here on a request sleeps until its interrupt.
+pub fn endStart() void {
+    starting = false;
+    for (disks[0..count]) |*disk| disk.device.setInterrupts(true);
+}
 
 var disks: [limits.virtio_devices_max]Disk = undefined;
 var count: usize = 0;
 
 /// Starts every block device. One that does not start is left out, with a line on the console.
-pub fn probe(devices: *const command_line.Devices) void {
-    for (devices.slice()) |found| {
+pub fn probe(devices: []const command_line.VirtioDevice) void {
+    for (devices) |found| {
         const bus: Bus = .{ .base = layout.mmio_base + found.address };
-        const transport: mmio.Transport(Bus) = .{ .bus = bus };
-        if (transport.identify() != .block) continue;
         start(bus, found.irq) catch |failure| {
+            // An empty slot, or another kind of device.
+            if (failure == error.NotThere) continue;
             @import("../arch/serial.zig").print("ukernel: the block device at {x} does not start: {s}\n", .{ found.address, @errorName(failure) });
         };
     }
@@ -145,9 +181,11 @@ pub fn probe(devices: *const command_line.Devices) void {
 fn start(bus: Bus, input: u32) !void {
     lock.acquire();
     defer lock.release();
+    if (!driver.isBlock(bus)) return error.NotThere;
     const frame = frames.allocateZeroed() orelse return error.OutOfMemory;
     const shared: *driver.Shared = @ptrCast(layout.page(frame));
-    const device = try Device.init(bus, shared, @as(u64, frame) << 12);
+    var device = try Device.init(bus, shared, @as(u64, frame) << 12);
+    device.setInterrupts(false);
     disks[count] = .{ .device = device, .sectors = device.sectors, .read_only = device.read_only, .input = input };
     count += 1;
     lapic.routeInput(input, cpu.all[0].lapic_id);
@@ -163,27 +201,35 @@ pub fn interrupt(input: u32) void {
     }
 }
 
+/// The first sector of each disk that may be the channel.
+var first_sectors: [limits.virtio_devices_max]struct { is_asked: bool = false, frame: frames.Frame = 0, request: Request = .{} } = @splat(.{});
+
+/// Asks every disk for what tells its role, so that the answers come while other things are set up: the first that is read-only as one that
+/// holds the image, those that can be written as ones that may be the channel.
+pub fn askRoles() void {
+    lock.acquire();
+    defer lock.release();
+    var image_asked = false;
+    for (disks[0..count], first_sectors[0..count]) |*disk, *first| {
+        if (disk.sectors == 0) continue;
+        if (disk.read_only) {
+            if (!image_asked) image_cache.ask(disk);
+            image_asked = true;
+            continue;
+        }
+        first.frame = frames.allocate() orelse continue;
+        first.is_asked = disk.ask(0, first.frame, driver.sector_bytes, &first.request);
+    }
+}
+
 /// Finds out which device is the channel and which the image; returns the image's.
 pub fn findRoles() ?*Disk {
-    lock.acquire();
-    const taken = frames.allocate();
-    lock.release();
-    const frame = taken orelse return null;
-    defer {
-        lock.acquire();
-        frames.release(frame);
-        lock.release();
-    }
-    const page = layout.page(frame);
     var image: ?*Disk = null;
-    for (disks[0..count]) |*disk| {
+    for (disks[0..count], first_sectors[0..count]) |*disk, *first| {
         if (disk.sectors == 0) continue;
         if (!disk.read_only) {
-            disk.readPart(0, frame, driver.sector_bytes) catch continue;
-            if (channel_format.slotCount(page[0..driver.sector_bytes], disk.sectors)) |slots| {
-                if (channel.open(disk, slots)) disk.role = .channel;
-                continue;
-            }
+            if (!first.is_asked) continue;
+            if (takeChannel(disk, first.frame, &first.request)) continue;
         }
         if (image == null and image_cache.attach(disk)) {
             disk.role = .image;
@@ -191,6 +237,17 @@ pub fn findRoles() ?*Disk {
         }
     }
     return image;
+}
+
+/// Whether the disk begins as a channel does, or cannot be read and is nothing at all. The first channel is the one that is used.
+fn takeChannel(disk: *Disk, frame: frames.Frame, request: *Request) bool {
+    lock.acquire();
+    defer lock.release();
+    defer frames.release(frame);
+    disk.finish(request) catch return true;
+    const slots = channel_format.slotCount(layout.page(frame)[0..driver.sector_bytes], disk.sectors) orelse return false;
+    if (channel.open(disk, slots)) disk.role = .channel;
+    return true;
 }
 
 /// Block devices that are neither image nor channel, numbered from 0.

@@ -8,7 +8,8 @@ const lock = @import("../sched/lock.zig");
 const scheduler = @import("../sched/scheduler.zig");
 const task_object = @import("task.zig");
 const erofs = @import("../fs/erofs.zig");
-const Disk = @import("disk.zig").Disk;
+const disk_object = @import("disk.zig");
+const Disk = disk_object.Disk;
 
 pub const FileSystem = erofs.FileSystem(Cache);
 
@@ -24,6 +25,9 @@ const Cluster = struct {
     /// Blocks held through `acquire`, and tasks that wait for the loading.
     holders: u32 = 0,
     last_used: u64 = 0,
+    /// Asked for ahead, and nobody waits for it yet; the state is loading.
+    is_ahead: bool = false,
+    request: disk_object.Request = .{},
     waiters: task_object.WaitQueue = .{},
 };
 
@@ -46,6 +50,10 @@ pub const Cache = struct {
         return cache.disk.sectors / 8;
     }
 
+    fn blocksIn(cache: *Cache, number: u32) u32 {
+        return @intCast(@min(blocks_per_cluster, cache.blockCount() - number * blocks_per_cluster));
+    }
+
     /// A block's content, valid until the matching release.
     pub fn acquire(cache: *Cache, block: u32) error{DeviceError}!*const erofs.Block {
         if (block >= cache.blockCount()) return error.DeviceError;
@@ -65,14 +73,14 @@ pub const Cache = struct {
         cache.unhold(cluster);
     }
 
-    fn unhold(cache: *Cache, cluster: *Cluster) void {
+    noinline fn unhold(cache: *Cache, cluster: *Cluster) void {
         cluster.holders -= 1;
         if (cluster.holders == 0) if (cache.waiters.first) |task| {
             _ = scheduler.wake(task, .woken);
         };
     }
 
-    fn find(cache: *Cache, number: u32) ?*Cluster {
+    noinline fn find(cache: *Cache, number: u32) ?*Cluster {
         for (cache.clusters[0..cache.cluster_count]) |*cluster| {
             if (cluster.state != .empty and cluster.number == number) return cluster;
         }
@@ -87,6 +95,10 @@ pub const Cache = struct {
                     cluster.holders += 1;
                     return cluster;
                 }
+                if (cluster.is_ahead) {
+                    cache.take(cluster);
+                    continue;
+                }
                 cluster.waiters.append(scheduler.current());
                 _ = scheduler.block(scheduler.forever, false);
                 continue;
@@ -99,6 +111,13 @@ pub const Cache = struct {
             try cache.load(victim, number);
             return victim;
         }
+    }
+
+    /// Takes what was asked for ahead: the cluster is ready then, or empty. The lock is held, and free while waiting.
+    fn take(cache: *Cache, cluster: *Cluster) void {
+        cluster.is_ahead = false;
+        if (cache.disk.finish(&cluster.request)) |_| cluster.state = .ready else |_| cluster.state = .empty;
+        while (cluster.waiters.first) |task| _ = scheduler.wake(task, .woken);
     }
 
     fn chooseVictim(cache: *Cache) ?*Cluster {
@@ -116,7 +135,7 @@ pub const Cache = struct {
         cluster.number = number;
         cluster.holders = 1;
         const first = number * blocks_per_cluster;
-        const count: u32 = @intCast(@min(blocks_per_cluster, cache.blockCount() - first));
+        const count = cache.blocksIn(number);
         const outcome = cache.fillFrames(cluster, first, count);
         while (cluster.waiters.first) |task| _ = scheduler.wake(task, .woken);
         if (outcome) |_| {
@@ -126,6 +145,19 @@ pub const Cache = struct {
             cache.unhold(cluster);
             return failure;
         }
+    }
+
+    /// Asks for a cluster that is likely to be wanted soon, if memory gives its frames in one piece. The lock is held.
+    fn ask(cache: *Cache, cluster: *Cluster, number: u32) void {
+        const count = cache.blocksIn(number);
+        for (cluster.frames[0..count], 0..) |*frame, index| {
+            frame.* = frames.allocate() orelse return;
+            if (frame.* != cluster.frames[0] + index) return;
+        }
+        if (!cache.disk.ask(@as(u64, number) * blocks_per_cluster * 8, cluster.frames[0], count * @as(u32, limits.page_bytes), &cluster.request)) return;
+        cluster.is_ahead = true;
+        cluster.state = .loading;
+        cluster.number = number;
     }
 
     fn fillFrames(cache: *Cache, cluster: *Cluster, first: u32, count: u32) error{DeviceError}!void {
@@ -143,9 +175,31 @@ pub const Cache = struct {
 var blocks: Cache = .{ .disk = undefined };
 pub var file_system: FileSystem = undefined;
 
+/// Asks a disk that may hold the image for its beginning, which mounting reads, and for its end, where a small image has its program. The
+/// lock is held.
+pub fn ask(disk: *Disk) void {
+    blocks.init(disk);
+    const end = std.math.divCeil(u64, blocks.blockCount(), blocks_per_cluster) catch unreachable;
+    if (end == 0 or end > std.math.maxInt(u32) / blocks_per_cluster) return;
+    const last: u32 = @intCast(end - 1);
+    blocks.ask(&blocks.clusters[0], 0);
+    if (blocks.cluster_count < 2 * asked_max) return;
+    for (1..asked_max) |index| {
+        if (index > last) break;
+        blocks.ask(&blocks.clusters[index], last + 1 - @as(u32, @intCast(index)));
+    }
+}
+
+const asked_max = 3;
+
 /// Whether the disk begins as an image does. If so, it is what `mount` mounts.
 pub fn attach(disk: *Disk) bool {
-    blocks.init(disk);
+    if (blocks.cluster_count == 0 or blocks.disk != disk) {
+        lock.acquire();
+        defer lock.release();
+        for (blocks.clusters[0..asked_max]) |*cluster| if (cluster.is_ahead) blocks.take(cluster);
+        blocks.init(disk);
+    }
     const first = blocks.acquire(0) catch return false;
     defer blocks.release(0);
     return std.mem.readInt(u32, first[1024..1028], .little) == erofs_magic;

@@ -37,7 +37,7 @@ extern fn task_first_run() callconv(.naked) void;
 pub const Error = error{ NoMemory, TooMany };
 
 fn allocateTask() Error!*Task {
-    const slot: u32 = @intCast(slots.complement().findFirstSet() orelse return error.TooMany);
+    const slot = findSlot() orelse return error.TooMany;
     const frame = frames.allocateUser() orelse return error.NoMemory;
     errdefer frames.release(frame);
     const task: *Task = @ptrCast(layout.page(frame));
@@ -46,18 +46,32 @@ fn allocateTask() Error!*Task {
     var mapped: u64 = 0;
     errdefer unmapStack(bottom, mapped);
     while (mapped < stack_frames) : (mapped += 1) {
-        const stack_frame = frames.allocateUser() orelse return error.NoMemory;
-        const leaf = paging.findOrMake(bottom + mapped * limits.page_bytes, true) catch {
-            frames.release(stack_frame);
-            return error.NoMemory;
-        };
-        leaf.* = @as(u64, stack_frame) << 12 | paging.present | paging.writable | paging.no_execute;
+        try mapStackPage(bottom + mapped * limits.page_bytes);
     }
     slots.set(slot);
     task.stack_slot = slot;
     task.kernel_stack_top = bottom + limits.kernel_stack_bytes;
     vectors.initialise(task);
     return task;
+}
+
+noinline fn mapStackPage(address: u64) Error!void {
+    const frame = frames.allocateUser() orelse return error.NoMemory;
+    const leaf = paging.findOrMake(address, true) catch {
+        frames.release(frame);
+        return error.NoMemory;
+    };
+    leaf.* = @as(u64, frame) << 12 | paging.present | paging.writable | paging.no_execute;
+}
+
+/// A free place for a kernel stack.
+fn findSlot() ?u32 {
+    for (slots.masks, 0..) |mask, index| {
+        if (mask == std.math.maxInt(usize)) continue;
+        const slot = index * @bitSizeOf(usize) + @ctz(~mask);
+        return if (slot < slots_max) @intCast(slot) else null;
+    }
+    return null;
 }
 
 /// Only for stacks that no CPU has used yet.
@@ -67,6 +81,21 @@ fn unmapStack(bottom: u64, count: u64) void {
         frames.release(paging.frameOf(leaf.*));
         leaf.* = 0;
     }
+}
+
+/// The boot CPU's idle task, which takes over the boot stack and begins when somebody first switches to it.
+pub fn createBootIdle(state: *cpu.PerCpu, stack_top: u64) Error!*Task {
+    const frame = frames.allocateUser() orelse return error.NoMemory;
+    const task: *Task = @ptrCast(layout.page(frame));
+    task.* = .{};
+    task.is_idle = true;
+    task.kernel_stack_top = stack_top;
+    task.cpu = state.index;
+    // What context_switch pops, then the return address that a function expects above its frame.
+    const stack: *[8]u64 = @ptrFromInt(stack_top - 8 * 8);
+    stack.* = .{ 0, 0, 0, 0, 0, 0, @intFromPtr(&scheduler.idleBegin), 0 };
+    task.saved_rsp = @intFromPtr(stack);
+    return task;
 }
 
 pub fn createIdle(state: *cpu.PerCpu) Error!*Task {
@@ -210,6 +239,11 @@ pub fn reap() void {
         dropReference(task);
     }
     lock.release();
+}
+
+/// Between two sleeps of an idle CPU.
+pub fn reapEnded() void {
+    if (hasEnded()) reap();
 }
 
 pub fn hasEnded() bool {

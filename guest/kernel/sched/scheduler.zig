@@ -12,6 +12,7 @@ const vectors = @import("../arch/vectors.zig");
 const lock = @import("lock.zig");
 const Heap = @import("heap.zig").Heap;
 const task_object = @import("../object/task.zig");
+const tasks = @import("../object/tasks.zig");
 const limits = @import("../limits.zig");
 const Task = task_object.Task;
 const WakeReason = task_object.WakeReason;
@@ -249,15 +250,22 @@ fn armTimer(me: *cpu.PerCpu, now_ns: u64) void {
         me.current.stats.ticks += 1;
         // A long wait that ended by the timer measures the TSC better than the short one at start did.
         if (me.armed_ticks >= refine_ticks_min) clock.refine(me.armed_tsc, x86.rdtsc(), me.armed_ticks);
+        if (soon) |function| if (soon_cpu == me.index) {
+            soon = null;
+            function();
+        };
     }
     var wanted_ns: u64 = forever;
     if (timers[me.index].min()) |task| wanted_ns = task.deadline_ns;
     if (me.slice_end_ns != 0) wanted_ns = @min(wanted_ns, me.slice_end_ns);
     // An early interrupt does no harm, so a timer is only ever moved forward.
     if (wanted_ns >= me.armed_ns) return;
-    me.armed_ns = wanted_ns;
-    const delay_ns = std.math.clamp(wanted_ns -| now_ns, 1, timer_delay_max_ns);
-    me.armed_ticks = @intCast(delay_ns);
+    startTimer(me, now_ns, wanted_ns -| now_ns);
+}
+
+fn startTimer(me: *cpu.PerCpu, now_ns: u64, delay_ns: u64) void {
+    me.armed_ns = now_ns + delay_ns;
+    me.armed_ticks = @intCast(std.math.clamp(delay_ns, 1, timer_delay_max_ns));
     me.armed_tsc = x86.rdtsc();
     lapic.startTimer(me.armed_ticks);
 }
@@ -311,6 +319,40 @@ pub fn preempt() void {
 
 /// A woken task must be this far behind to interrupt another, or two equals would switch at every wake-up.
 const preemption_margin_ns: u64 = 50_000;
+
+/// Called once, under the lock, when the timer of one CPU fires.
+var soon: ?*const fn () void = null;
+var soon_cpu: u32 = 0;
+const soon_ns: u64 = 1_000_000;
+
+/// Lets something that would only delay the workload's start be done a moment after it.
+pub fn callSoon(function: *const fn () void) void {
+    const me = cpu.this();
+    soon_cpu = me.index;
+    soon = function;
+    startTimer(me, clock.nowNs(), soon_ns);
+}
+
+/// The boot CPU's first task runs at once, on its own stack. The lock is held.
+pub fn startFirst(task: *Task) noreturn {
+    std.debug.assert(lock.isHeld());
+    const me = cpu.this();
+    task.state = .running;
+    me.current = task;
+    me.kernel_rsp = task.kernel_stack_top;
+    me.task_state.rsp0 = task.kernel_stack_top;
+    vectors.load(task);
+    var nowhere: u64 = undefined;
+    context_switch(&nowhere, task.saved_rsp);
+    unreachable;
+}
+
+/// What the boot CPU's idle task does first: whoever switched to it held the lock.
+pub fn idleBegin() callconv(.c) noreturn {
+    cpu.this().idle.store(true, .seq_cst);
+    lock.release();
+    idleLoop(tasks.reapEnded);
+}
 
 /// The life of a CPU that has nothing to run. Entered once, as its idle task.
 pub fn idleLoop(between: *const fn () void) noreturn {
