@@ -53,6 +53,7 @@ class AgentChannelTest {
     @TempDir
     private Path directory;
 
+    private final CountDownLatch following = new CountDownLatch(1);
     private final CountDownLatch cancelled = new CountDownLatch(1);
     private TestAgent agent;
     private AgentChannel channel;
@@ -178,7 +179,7 @@ class AgentChannelTest {
                     .logs(LogsRequest.newBuilder().setFollow(true).build());
             assertThatThrownBy(() -> lines.forEachRemaining(l -> {})).isInstanceOf(StatusRuntimeException.class);
         }));
-        TimeUnit.MILLISECONDS.sleep(300);
+        assertThat(following.await(15, TimeUnit.SECONDS)).isTrue();
         caller.interrupt();
 
         assertThat(cancelled.await(5, TimeUnit.SECONDS)).isTrue();
@@ -321,6 +322,7 @@ class AgentChannelTest {
         public void logs(LogsRequest request, StreamObserver<LogLine> response) {
             if (request.getFollow()) {
                 Context.current().addListener(c -> cancelled.countDown(), Runnable::run);
+                following.countDown();
                 response.onNext(LogLine.newBuilder().setText("following").build());
                 return;
             }
