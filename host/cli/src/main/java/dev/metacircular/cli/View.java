@@ -145,15 +145,15 @@ final class View<T> {
     /** Tells on standard error what could not be asked, and why. */
     void complain() {
         for (Nodes.Answer<T> answer : answers) {
-            switch (answer) {
-                case Nodes.Answer.Given<T>(Name node, T value) ->
-                    runtimes.apply(value).stream()
-                            .filter(r -> !r.getAvailable())
-                            .forEach(r -> session.err()
-                                    .println("warning: node " + node + ": " + r.getName()
-                                            + " cannot be asked, what it runs is unknown: "
-                                            + Text.printable(r.getReason())));
-                case Nodes.Answer.Missing<T> missing -> Report.toPeople(session, missing.problem());
+            if (answer instanceof Nodes.Answer.Given<T>(Name node, T value)) {
+                runtimes.apply(value).stream()
+                        .filter(r -> !r.getAvailable())
+                        .forEach(r -> session.err()
+                                .println("warning: node " + node + ": " + r.getName()
+                                        + " cannot be asked, what it runs is unknown: "
+                                        + Text.printable(r.getReason())));
+            } else if (answer instanceof Nodes.Answer.Missing<T> missing) {
+                Report.toPeople(session, missing.problem());
             }
         }
     }

@@ -37,10 +37,7 @@ public final class ClientConfigFile {
         if (!Files.exists(file)) {
             return new Parsed.Valid<>(ClientConfig.empty());
         }
-        return switch (TextFile.read(file)) {
-            case Parsed.Valid<String>(String text) -> parse(text);
-            case Parsed.Faulty<String> faulty -> new Parsed.Faulty<>(faulty.faults());
-        };
+        return TextFile.read(file).flatMap(this::parse);
     }
 
     Parsed<ClientConfig> parse(String text) {

@@ -5,10 +5,40 @@ import java.util.List;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 
-/** A text as what it means, or everything that is wrong with it. */
+/**
+ * A text as what it means, or everything that is wrong with it. Methods rather than switches over the two: a pattern switch is linked at its first use,
+ * which a command that only asks a node would feel.
+ */
 public sealed interface Parsed<T> {
+    /** Empty if the text is valid. */
+    List<Fault> faults();
+
+    /** @throws dev.metacircular.model.ProblemException with all faults, if there are any */
+    T orThrow();
+
+    default <R> Parsed<R> map(Function<? super T, ? extends R> mapper) {
+        return flatMap(value -> new Valid<>(mapper.apply(value)));
+    }
+
+    <R> Parsed<R> flatMap(Function<? super T, Parsed<R>> mapper);
+
     /** The text is free of faults. */
-    record Valid<T>(T value) implements Parsed<T> {}
+    record Valid<T>(T value) implements Parsed<T> {
+        @Override
+        public List<Fault> faults() {
+            return List.of();
+        }
+
+        @Override
+        public T orThrow() {
+            return value;
+        }
+
+        @Override
+        public <R> Parsed<R> flatMap(Function<? super T, Parsed<R>> mapper) {
+            return mapper.apply(value);
+        }
+    }
 
     /** @param faults at least one, at most {@link Limits#FAULTS}, sorted by position */
     record Faulty<T>(List<Fault> faults) implements Parsed<T> {
@@ -24,28 +54,15 @@ public sealed interface Parsed<T> {
             return Problem.of(
                     Problem.Kind.INVALID, faults.stream().map(Fault::toString).collect(Collectors.joining("\n")));
         }
-    }
 
-    /** Empty if the text is valid. */
-    default List<Fault> faults() {
-        return switch (this) {
-            case Valid<T> _ -> List.of();
-            case Faulty<T> faulty -> faulty.faults();
-        };
-    }
+        @Override
+        public T orThrow() {
+            throw problem().exception();
+        }
 
-    /** @throws dev.metacircular.model.ProblemException with all faults, if there are any */
-    default T orThrow() {
-        return switch (this) {
-            case Valid<T> valid -> valid.value();
-            case Faulty<T> faulty -> throw faulty.problem().exception();
-        };
-    }
-
-    default <R> Parsed<R> map(Function<? super T, ? extends R> mapper) {
-        return switch (this) {
-            case Valid<T> valid -> new Valid<>(mapper.apply(valid.value()));
-            case Faulty<T> faulty -> new Faulty<>(faulty.faults());
-        };
+        @Override
+        public <R> Parsed<R> flatMap(Function<? super T, Parsed<R>> mapper) {
+            return new Faulty<>(faults);
+        }
     }
 }

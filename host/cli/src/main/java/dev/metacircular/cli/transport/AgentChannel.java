@@ -30,11 +30,12 @@ public final class AgentChannel extends Channel implements AutoCloseable {
 
     public AgentChannel(Endpoint endpoint, String userAgent) {
         this.endpoint = endpoint;
-        Connector connector = new Connector(endpoint);
+        Connector connector = new Connector(endpoint, NoDefaultTrust.CONTEXT.getProvider());
         this.channel = OkHttpChannelBuilder.forAddress(endpoint.host(), endpoint.port())
                 .socketFactory(connector.plain())
                 .sslSocketFactory(connector.tls())
                 .userAgent(userAgent)
+                .proxyDetector(address -> null)
                 .keepAliveTime(KEEPALIVE_S, TimeUnit.SECONDS)
                 .keepAliveTimeout(KEEPALIVE_ANSWER_S, TimeUnit.SECONDS)
                 .maxInboundMessageSize(16 << 20)

@@ -2,8 +2,8 @@ package dev.metacircular.cli.transport;
 
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.io.InputStream;
 import java.net.ConnectException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -13,6 +13,7 @@ import java.net.UnknownHostException;
 import java.nio.file.Files;
 import java.security.GeneralSecurityException;
 import java.security.KeyStore;
+import java.security.Provider;
 import java.security.cert.CertPathBuilderException;
 import java.security.cert.CertPathValidatorException;
 import java.security.cert.Certificate;
@@ -20,6 +21,7 @@ import java.security.cert.CertificateException;
 import java.security.cert.CertificateExpiredException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.CertificateNotYetValidException;
+import java.security.cert.X509Certificate;
 import java.util.Collection;
 import java.util.List;
 import java.util.stream.Stream;
@@ -38,10 +40,15 @@ import org.jspecify.annotations.Nullable;
  * fails is an I/O error whose cause is the problem in an operator's words.
  */
 final class Connector {
-    private final Endpoint endpoint;
+    private static final long MAX_CA_BYTES = 1 << 20;
 
-    Connector(Endpoint endpoint) {
+    private final Endpoint endpoint;
+    private final Provider provider;
+
+    /** @param provider whose TLS is used */
+    Connector(Endpoint endpoint, Provider provider) {
         this.endpoint = endpoint;
+        this.provider = provider;
     }
 
     /** Makes connections within the endpoint's time-out. */
@@ -90,6 +97,7 @@ final class Connector {
                     tls.setSSLParameters(parameters(tls.getSSLParameters()));
                     tls.setSoTimeout(timeoutMs());
                     tls.startHandshake();
+                    requireName((X509Certificate) tls.getSession().getPeerCertificates()[0]);
                     tls.setSoTimeout(0);
                     return tls;
                 } catch (IOException | GeneralSecurityException e) {
@@ -140,8 +148,21 @@ final class Connector {
         parameters.setProtocols(new String[] {"TLSv1.3"});
         parameters.setNamedGroups(new String[] {"x25519"});
         parameters.setApplicationProtocols(new String[] {"h2"});
-        parameters.setEndpointIdentificationAlgorithm("HTTPS");
         return parameters;
+    }
+
+    /**
+     * Checks the name before anything is sent. The JDK's own check ("HTTPS") reads all of the system's authorities first, to know
+     * whether the chain is one of theirs: that took longer than the whole handshake.
+     */
+    private void requireName(X509Certificate certificate) throws CertificateException {
+        if (!PeerName.matches(certificate, endpoint.host())) {
+            throw unreachable(
+                    "the node's certificate is not for " + endpoint.host() + ", but for "
+                            + String.join(", ", PeerName.of(certificate)),
+                    "use an address that the certificate names",
+                    null);
+        }
     }
 
     private SSLContext context() throws IOException, GeneralSecurityException {
@@ -154,15 +175,18 @@ final class Connector {
         TrustManagerFactory factory = TrustManagerFactory.getInstance("PKIX");
         factory.init(trusted);
         TrustManager[] managers = factory.getTrustManagers();
-        SSLContext context = SSLContext.getInstance("TLSv1.3");
+        SSLContext context = SSLContext.getInstance("TLSv1.3", provider);
         context.init(null, managers, null);
         return context;
     }
 
     private Collection<? extends Certificate> authorities() {
-        try (InputStream in = Files.newInputStream(endpoint.ca())) {
-            Collection<? extends Certificate> found =
-                    CertificateFactory.getInstance("X.509").generateCertificates(in);
+        try {
+            if (Files.size(endpoint.ca()) > MAX_CA_BYTES) {
+                throw faultyCa("it is too long", null);
+            }
+            Collection<? extends Certificate> found = CertificateFactory.getInstance("X.509")
+                    .generateCertificates(new ByteArrayInputStream(Files.readAllBytes(endpoint.ca())));
             if (!found.isEmpty()) {
                 return found;
             }
@@ -221,17 +245,10 @@ final class Connector {
                     "check the address; if the node has a new CA, take its ca.pem and add it again with --replace",
                     failure);
         }
-        boolean otherName = failure.getCause() instanceof CertificateException;
-        return otherName
-                ? unreachable(
-                        "the node's certificate is not for " + endpoint.host() + ": "
-                                + lowerFirst(String.valueOf(failure.getMessage())),
-                        "use an address that the certificate names",
-                        failure)
-                : unreachable(
-                        "no TLS 1.3 connection: " + lowerFirst(String.valueOf(failure.getMessage())),
-                        "check that the address is the agent's",
-                        failure);
+        return unreachable(
+                "no TLS 1.3 connection: " + lowerFirst(String.valueOf(failure.getMessage())),
+                "check that the address is the agent's",
+                failure);
     }
 
     private ProblemException unreachable(String what, String next, @Nullable Exception cause) {

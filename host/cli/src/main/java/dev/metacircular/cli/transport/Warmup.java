@@ -1,13 +1,12 @@
 package dev.metacircular.cli.transport;
 
 import java.security.GeneralSecurityException;
+import java.security.KeyFactory;
 import java.security.KeyPairGenerator;
 import java.security.KeyStore;
 import java.security.Signature;
 import java.security.cert.CertificateFactory;
-import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
-import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
 
 /**
@@ -19,26 +18,21 @@ public final class Warmup {
 
     /** Returns at once. What fails here fails again, and is told, when it is needed. */
     public static void start() {
-        background("warm-up", Warmup::run);
-    }
-
-    private static void background(String name, Runnable work) {
-        Thread thread = new Thread(work, name);
+        Thread thread = new Thread(Warmup::run, "warm-up");
         thread.setDaemon(true);
         thread.start();
     }
 
     private static void run() {
         try {
-            KeyPairGenerator.getInstance("X25519").generateKeyPair();
-            SSLContext context = SSLContext.getInstance("TLSv1.3");
-            context.init(null, new TrustManager[0], null);
-            SSLEngine engine = context.createSSLEngine();
+            SSLEngine engine = NoDefaultTrust.CONTEXT.createSSLEngine();
             engine.setUseClientMode(true);
+            KeyPairGenerator.getInstance("X25519").generateKeyPair();
             CertificateFactory.getInstance("X.509");
             KeyStore.getInstance("PKCS12");
             TrustManagerFactory.getInstance("PKIX");
-            Signature.getInstance("Ed25519");
+            KeyFactory.getInstance("RSA");
+            Signature.getInstance("RSASSA-PSS");
         } catch (GeneralSecurityException e) {
             // Told when it is needed.
         }
