@@ -13,13 +13,19 @@ import java.util.List;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
-/** Has the supervisor look every two seconds, when something is due, and soon after a backend tells of a change. */
+/**
+ * Has the supervisor look every two seconds (less often where a look takes long), when something is due, and when a backend tells of a
+ * change: at once, unless a deploy makes that change.
+ */
 final class SupervisorLoop implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(SupervisorLoop.class.getName());
     private static final Duration INTERVAL = Duration.ofSeconds(2);
-    /** Changes come in bursts: one look serves for all that come within so long. */
-    private static final Duration SETTLE = Duration.ofMillis(100);
-    /** A deploy makes changes itself, and wants the backend for itself. */
+    private static final Duration LONGEST_INTERVAL = Duration.ofSeconds(30);
+    /** Of the time, looking takes at most one part in so many. */
+    private static final int SHARE = 20;
+    /** Changes come in bursts: between two looks lies at least so long. */
+    private static final Duration SPACING = Duration.ofMillis(100);
+    /** What is changed by a deploy, which wants the backend for itself, can wait. */
     private static final Duration SETTLE_WHILE_BUSY = Duration.ofSeconds(1);
 
     private static final Duration REVIVE_INTERVAL = Duration.ofSeconds(10);
@@ -33,6 +39,7 @@ final class SupervisorLoop implements AutoCloseable {
     private final List<Events.Subscription> subscriptions = new ArrayList<>();
     private final Thread thread;
     private boolean changed;
+    private boolean urgent;
     private boolean closed;
     private long revivedNanos = System.nanoTime() - REVIVE_INTERVAL.toNanos();
 
@@ -50,20 +57,22 @@ final class SupervisorLoop implements AutoCloseable {
                     .ifPresent(e -> subscriptions.add(e.subscribe(new Events.Listener() {
                         @Override
                         public void changed(InstanceId instance) {
-                            wake();
+                            wake(!supervisor.isBeingChanged(instance.value()));
                         }
 
                         @Override
                         public void gap() {
-                            wake();
+                            wake(false);
                         }
                     })));
         }
         thread.start();
     }
 
-    private synchronized void wake() {
+    /** @param urgent whether the change is nobody's who holds its service */
+    private synchronized void wake(boolean urgent) {
         changed = true;
+        this.urgent |= urgent;
         notifyAll();
     }
 
@@ -80,7 +89,12 @@ final class SupervisorLoop implements AutoCloseable {
         while (true) {
             Duration pause = INTERVAL;
             try {
+                long begun = System.nanoTime();
                 Supervisor.Pass pass = supervisor.pass();
+                Duration took = Duration.ofNanos(System.nanoTime() - begun);
+                if (pass.complete() && took.multipliedBy(SHARE).compareTo(INTERVAL) > 0) {
+                    pause = min(LONGEST_INTERVAL, took.multipliedBy(SHARE));
+                }
                 if (pass.next().isPresent()) {
                     pause = min(
                             pause, Duration.between(clock.instant(), pass.next().get()));
@@ -116,23 +130,28 @@ final class SupervisorLoop implements AutoCloseable {
         return smaller.compareTo(Duration.ofMillis(10)) < 0 ? Duration.ofMillis(10) : smaller;
     }
 
-    /** Waits for the time or a change that has settled; returns whether to go on. */
+    /** Waits for the time or a change; returns whether to go on. */
     private synchronized boolean await(Duration pause) {
-        long until = System.nanoTime() + pause.toNanos();
+        long began = System.nanoTime();
+        long until = began + pause.toNanos();
         boolean settling = false;
         try {
             while (!closed) {
-                if (changed && !settling) {
+                if (urgent) {
+                    until = Math.min(until, began + SPACING.toNanos());
+                } else if (changed && !settling) {
                     settling = true;
-                    until = System.nanoTime() + (locks.isBusy() ? SETTLE_WHILE_BUSY : SETTLE).toNanos();
+                    Duration settle = locks.isBusy() ? SETTLE_WHILE_BUSY : SPACING;
+                    until = Math.min(until, System.nanoTime() + settle.toNanos());
                 }
-                long leftMillis = (until - System.nanoTime()) / 1_000_000;
-                if (leftMillis <= 0) {
+                long left = until - System.nanoTime();
+                if (left <= 0) {
                     break;
                 }
-                wait(leftMillis);
+                wait(left / 1_000_000, (int) (left % 1_000_000));
             }
             changed = false;
+            urgent = false;
         } catch (InterruptedException e) {
             return false;
         }

@@ -9,6 +9,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -17,7 +18,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 
-/** Podman's stream of events about containers; opened again with a growing pause when it breaks. */
+/** Podman's stream of events about containers, opened again with a growing pause when it breaks; ends come sooner by {@link ExitFiles}. */
 final class PodmanEvents implements Events {
     private static final Duration IDLE = Duration.ofSeconds(5);
     private static final Duration FIRST_PAUSE = Duration.ofMillis(200);
@@ -26,10 +27,12 @@ final class PodmanEvents implements Events {
             Set.of("create", "start", "died", "remove", "rename", "pause", "unpause");
 
     private final Libpod libpod;
+    private final Path socket;
     private final List<Subscriber> subscribers = new CopyOnWriteArrayList<>();
 
-    PodmanEvents(Libpod libpod) {
+    PodmanEvents(Libpod libpod, Path socket) {
         this.libpod = libpod;
+        this.socket = socket;
     }
 
     @Override
@@ -49,9 +52,11 @@ final class PodmanEvents implements Events {
         private volatile boolean closed;
         private volatile Optional<Exchange> exchange = Optional.empty();
         private volatile Optional<Thread> thread = Optional.empty();
+        private final ExitFiles exits;
 
         Subscriber(Listener listener) {
             this.listener = listener;
+            this.exits = new ExitFiles(socket, listener);
         }
 
         void run() {
@@ -115,6 +120,7 @@ final class PodmanEvents implements Events {
         public void close() {
             closed = true;
             subscribers.remove(this);
+            exits.close();
             exchange.ifPresent(Exchange::close);
             thread.ifPresent(Thread::interrupt);
         }

@@ -56,7 +56,7 @@ public final class PodmanRuntime implements Runtime {
         this.secrets = new Secrets(libpod, options.node());
         this.logs = new Logs(libpod, containers);
         this.exec = new PodmanExec(libpod);
-        this.events = new PodmanEvents(libpod);
+        this.events = new PodmanEvents(libpod, options.socket());
         this.prober = new Prober(containers, exec);
     }
 
