@@ -5,6 +5,7 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What the AOT cache (JEP 514) is trained with: the usual commands in one process, against the nodes that the environment's
@@ -21,6 +22,9 @@ public final class Training {
             words("validate"),
             words("deploy shop --dry-run"),
             words("node list"));
+
+    /** For a build on a busy machine. */
+    private static final Optional<Double> PATIENCE_SECONDS = Optional.of(120.0);
 
     private Training() {}
 
@@ -44,7 +48,7 @@ public final class Training {
                 process.clock(),
                 process.directory(),
                 false,
-                process.timeoutSeconds());
+                PATIENCE_SECONDS);
         Warmup.start();
         for (String[] command : COMMANDS) {
             int status = Cli.run(command, quiet);
