@@ -5,13 +5,13 @@ import dev.metacircular.runtime.RuntimeFailure.Kind;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.Objects;
-import java.util.OptionalLong;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.atomic.AtomicReference;
+import org.apache.hc.core5.http.ClassicHttpResponse;
+import org.apache.hc.core5.http.Header;
 
 /**
  * One request and its answer on a connection of their own. Whatever ends it from outside closes the connection, which ends
@@ -20,10 +20,11 @@ import java.util.concurrent.atomic.AtomicReference;
 final class Exchange implements AutoCloseable {
     private final String purpose;
     private final SocketChannel channel;
-    private final HttpInput input;
+    private final HttpWire wire;
     private final AtomicReference<RuntimeFailure> reason = new AtomicReference<>();
     private volatile boolean closed;
-    private HttpHead head = new HttpHead(0, "", false, OptionalLong.empty());
+    private int status;
+    private String server = "";
     private InputStream body = InputStream.nullInputStream();
     private final Watchdog watchdog;
     private volatile ScheduledFuture<?> deadline;
@@ -32,7 +33,7 @@ final class Exchange implements AutoCloseable {
     Exchange(String purpose, SocketChannel channel, Duration limit, Watchdog watchdog) {
         this.purpose = purpose;
         this.channel = channel;
-        this.input = new HttpInput(channel);
+        this.wire = new HttpWire(channel);
         this.watchdog = watchdog;
         this.deadline = watchdog.after(limit, () -> abort(late(limit)));
     }
@@ -47,19 +48,21 @@ final class Exchange implements AutoCloseable {
     }
 
     void perform(Request request) throws IOException {
-        byte[] bytes = request.encode();
-        write(bytes, 0, bytes.length);
-        head = HttpHead.read(input);
+        wire.write(request.head(), request.body());
+        ClassicHttpResponse head = wire.readHead();
+        status = head.getCode();
+        Header name = head.getFirstHeader("Server");
+        server = name == null || name.getValue() == null ? "" : name.getValue();
         // 101 and a hijacked 200 have no length: what follows is the peers' own.
-        body = input.body(head);
+        body = wire.body(head);
     }
 
     int status() {
-        return head.status();
+        return status;
     }
 
     String server() {
-        return head.server();
+        return server;
     }
 
     InputStream body() {
@@ -67,36 +70,12 @@ final class Exchange implements AutoCloseable {
     }
 
     long lastReadNanos() {
-        return input.lastReadNanos();
+        return wire.lastReadNanos();
     }
 
     /** Bytes to the peer after the request, once it has given up HTTP on this connection. */
     OutputStream output() {
-        return new OutputStream() {
-            @Override
-            public void write(int b) throws IOException {
-                write(new byte[] {(byte) b}, 0, 1);
-            }
-
-            @Override
-            public void write(byte[] bytes, int offset, int length) throws IOException {
-                Exchange.this.write(bytes, offset, length);
-            }
-
-            @Override
-            public void close() throws IOException {
-                if (channel.isOpen()) {
-                    channel.shutdownOutput();
-                }
-            }
-        };
-    }
-
-    private void write(byte[] bytes, int offset, int length) throws IOException {
-        ByteBuffer buffer = ByteBuffer.wrap(bytes, offset, length);
-        while (buffer.hasRemaining()) {
-            channel.write(buffer);
-        }
+        return wire.output();
     }
 
     /** Lifts the deadline: a stream has begun, which its reader watches over by other means. */

@@ -1,8 +1,10 @@
 package dev.metacircular.runtime.podman;
 
-import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.apache.hc.core5.http.ClassicHttpRequest;
+import org.apache.hc.core5.http.HttpHeaders;
+import org.apache.hc.core5.http.message.BasicClassicHttpRequest;
 
 /** One HTTP request. */
 final class Request {
@@ -61,22 +63,19 @@ final class Request {
         return new Request(purpose, method, target, all, body);
     }
 
-    /** The bytes on the wire (RFC 9112); each connection carries one request. */
-    byte[] encode() {
-        StringBuilder head = new StringBuilder()
-                .append(method)
-                .append(' ')
-                .append(target)
-                .append(" HTTP/1.1\r\nHost: podman\r\nConnection: close\r\n");
-        headers.forEach(
-                (name, value) -> head.append(name).append(": ").append(value).append("\r\n"));
+    /** What goes before the body; each connection carries one request. */
+    ClassicHttpRequest head() {
+        ClassicHttpRequest head = new BasicClassicHttpRequest(method, target);
+        head.setHeader(HttpHeaders.HOST, "podman");
+        head.setHeader(HttpHeaders.CONNECTION, "close");
+        headers.forEach(head::setHeader);
         if (!method.equals("GET")) {
-            head.append("Content-Length: ").append(body.length).append("\r\n");
+            head.setHeader(HttpHeaders.CONTENT_LENGTH, body.length);
         }
-        byte[] start = head.append("\r\n").toString().getBytes(StandardCharsets.US_ASCII);
-        byte[] whole = new byte[start.length + body.length];
-        System.arraycopy(start, 0, whole, 0, start.length);
-        System.arraycopy(body, 0, whole, start.length, body.length);
-        return whole;
+        return head;
+    }
+
+    byte[] body() {
+        return body;
     }
 }

@@ -13,8 +13,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 
 /**
- * An HTTP/1.1 client (RFC 9112) on a unix socket with one connection for each request. Its own, because libpod's exec takes
- * the connection over for its own bytes in both directions, and because every call must end at its deadline however
+ * HTTP/1.1 on a unix socket with one connection for each request. The messages are a library's, the connections are not, because
+ * libpod's exec takes one over for its own bytes in both directions, and because every call must end at its deadline however
  * its peer behaves: a watchdog closes the connection, which needs no co-operation from a library's time-outs, which count anew
  * with each byte.
  */
