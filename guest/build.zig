@@ -10,6 +10,7 @@ const Abi = @import("abi/steps.zig").Abi;
 const fs_steps = @import("kernel/fs/steps.zig");
 const Sdk = @import("lib/steps.zig").Sdk;
 const adapters = @import("adapters/steps.zig");
+const targets = @import("targets.zig");
 const workloads = @import("tests/steps.zig");
 const Options = @import("kernel/options.zig").Options;
 
@@ -64,20 +65,6 @@ fn customOptions(b: *std.Build) ?Options {
     return if (named) options else null;
 }
 
-/// The kernel's own instruction set: no vector or x87 registers, which belong to the workload alone.
-fn kernelTarget(b: *std.Build) std.Build.ResolvedTarget {
-    const Feature = std.Target.x86.Feature;
-    var query: std.Target.Query = .{
-        .cpu_arch = .x86_64,
-        .os_tag = .freestanding,
-        .abi = .none,
-        .cpu_model = .{ .explicit = &std.Target.x86.cpu.x86_64 },
-    };
-    for ([_]Feature{ .x87, .mmx, .sse, .sse2 }) |feature| query.cpu_features_sub.addFeature(@intFromEnum(feature));
-    query.cpu_features_add.addFeature(@intFromEnum(Feature.soft_float));
-    return b.resolveTargetQuery(query);
-}
-
 fn addKernel(
     b: *std.Build,
     step: *std.Build.Step,
@@ -92,7 +79,7 @@ fn addKernel(
 
     const module = b.createModule(.{
         .root_source_file = b.path("kernel/main.zig"),
-        .target = kernelTarget(b),
+        .target = targets.soft(b),
         .optimize = optimize,
         .code_model = .kernel,
         .strip = strip,

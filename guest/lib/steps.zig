@@ -1,6 +1,7 @@
 //! Build steps of what native workloads are compiled against: zig-out/sdk/{include,lib,zig}.
 const std = @import("std");
 const Abi = @import("../abi/steps.zig").Abi;
+const targets = @import("../targets.zig");
 
 pub const Sdk = struct {
     library: *std.Build.Step.Compile,
@@ -21,17 +22,7 @@ pub const Sdk = struct {
             _ = header_files.addCopyFile(b.path(b.fmt("lib/include/{s}", .{name})), name);
         }
 
-        const module = b.createModule(.{
-            .root_source_file = b.path("lib/runtime/runtime.zig"),
-            .target = workloadTarget(b),
-            .optimize = .ReleaseSafe,
-            .strip = true,
-            .pic = true,
-            .stack_protector = false,
-            .stack_check = false,
-            .unwind_tables = .none,
-            .error_tracing = false,
-        });
+        const module = targets.userModule(b, targets.vector(b), b.path("lib/runtime/runtime.zig"), .{ .strip = true, .pic = true });
         module.addAnonymousImport("ukernel", .{ .root_source_file = zig_root });
         module.addAnonymousImport("gate_names", .{ .root_source_file = abi.generated.path(b, "gate_names.zig") });
         module.addAssemblyFile(abi.generated.path(b, "stubs.S"));
@@ -57,17 +48,8 @@ pub const Sdk = struct {
     /// A static workload of one source file.
     /// Position-independent with `pie`: the kernel chooses its place and relocates it.
     pub fn addProgram(sdk: Sdk, b: *std.Build, name: []const u8, language: Language, source: std.Build.LazyPath, pie: bool) *std.Build.Step.Compile {
-        const module = b.createModule(.{
-            .root_source_file = if (language == .zig) sdk.zig.path(b, "root.zig") else null,
-            .target = workloadTarget(b),
-            .optimize = .ReleaseSafe,
-            .strip = false,
-            .pic = pie,
-            .stack_protector = false,
-            .stack_check = false,
-            .unwind_tables = .none,
-            .error_tracing = false,
-        });
+        const main = if (language == .zig) sdk.zig.path(b, "root.zig") else null;
+        const module = targets.userModule(b, targets.vector(b), main, .{ .strip = false, .pic = pie });
         switch (language) {
             .zig => {
                 const ukernel = b.createModule(.{ .root_source_file = sdk.zig.path(b, "ukernel.zig") });
@@ -82,21 +64,6 @@ pub const Sdk = struct {
             },
         }
         module.linkLibrary(sdk.library);
-        const program = b.addExecutable(.{ .name = name, .root_module = module, .use_llvm = true, .use_lld = true });
-        program.pie = pie;
-        program.build_id = .none;
-        program.link_gc_sections = true;
-        program.link_z_max_page_size = 4096;
-        program.link_z_relro = false;
-        return program;
+        return targets.userProgram(b, name, module, pie);
     }
 };
-
-fn workloadTarget(b: *std.Build) std.Build.ResolvedTarget {
-    return b.resolveTargetQuery(.{
-        .cpu_arch = .x86_64,
-        .os_tag = .freestanding,
-        .abi = .none,
-        .cpu_model = .{ .explicit = &std.Target.x86.cpu.x86_64 },
-    });
-}
