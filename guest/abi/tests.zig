@@ -113,6 +113,15 @@ const Recorder = struct {
     pub const io_stat = generic("io_stat", dispatch.IoStat);
     pub const io_readdir = generic("io_readdir", dispatch.IoReaddir);
     pub const io_close = generic("io_close", dispatch.IoClose);
+    pub const io_poll = generic("io_poll", dispatch.IoPoll);
+    pub const io_poll_create = generic("io_poll_create", dispatch.IoPollCreate);
+    pub const io_poll_update = generic("io_poll_update", dispatch.IoPollUpdate);
+    pub const io_poll_wait = generic("io_poll_wait", dispatch.IoPollWait);
+    pub const io_poll_close = generic("io_poll_close", dispatch.IoPollClose);
+    pub const ipc_channel_create = generic("ipc_channel_create", dispatch.IpcChannelCreate);
+    pub const ipc_send = generic("ipc_send", dispatch.IpcSend);
+    pub const ipc_recv = generic("ipc_recv", dispatch.IpcRecv);
+    pub const ipc_close = generic("ipc_close", dispatch.IpcClose);
     pub const random_fill = generic("random_fill", dispatch.RandomFill);
 };
 

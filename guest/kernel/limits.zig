@@ -21,6 +21,13 @@ pub const virtio_devices_max: usize = 16;
 /// A kernel stack; one unmapped page stands below each.
 pub const kernel_stack_bytes: u64 = 16 * 1024;
 
+/// Poll sets that one handle may stand in at once, polls of arrays included.
+pub const watches_per_handle_max: u32 = 256;
+/// Members taken out of a poll set under one hold of the kernel lock.
+pub const watches_per_lock_hold: u32 = 256;
+/// Memory of messages given back under one hold of the kernel lock, in messages.
+pub const messages_per_lock_hold: u32 = 64;
+
 /// Frames that user memory may not take, so that the kernel can always finish what it began.
 pub const frames_reserved_min: u32 = 12;
 pub const frames_reserved_divisor: u32 = 64;
@@ -36,6 +43,9 @@ pub const user_address_end: u64 = 0x0000_7fff_ffff_f000;
 
 /// Frames taken from or given back to the address space under one hold of the kernel lock.
 pub const frames_per_lock_hold: u32 = 256;
+
+/// Timers that are served under one hold of the kernel lock.
+pub const timers_per_lock_hold: u32 = 64;
 
 /// Time slices. A woken task waits at most one slice of what runs, in throughput mode; in latency mode it runs at once
 /// when it has run less than its share.

@@ -27,6 +27,8 @@ pub fn main() u8 {
     @import("conformance_handlers.zig").run();
     @import("conformance_mem.zig").run();
     @import("conformance_io.zig").run();
+    @import("conformance_ipc.zig").run();
+    @import("conformance_poll.zig").run();
     // Ended tasks are freed by the next who looks.
     t.sleep(5_000_000);
     const after = stats();

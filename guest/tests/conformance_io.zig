@@ -4,6 +4,7 @@ const uk = @import("ukernel");
 const t = @import("harness.zig");
 const handlers = @import("handlers.zig");
 const conformance = @import("conformance.zig");
+const poll = @import("conformance_poll.zig");
 const abi = uk.abi;
 
 const never = abi.deadline_never;
@@ -223,7 +224,9 @@ fn console() void {
     thread.free();
     if (conformance.provided.input) {
         t.ok(@src(), .io_open, .{ abi.IoSource.console, 0, "", 0, 0, &handle });
+        t.expect(@src(), !poll.readinessOf(handle).readable, "no input yet");
         t.say("READY 1\n", .{});
+        awaitReadable(handle);
         var got: usize = 0;
         while (got < 6) {
             t.ok(@src(), .io_read, .{ handle, buffer[got..].ptr, buffer.len - got, current, &count });
@@ -232,6 +235,13 @@ fn console() void {
         t.expect(@src(), std.mem.eql(u8, buffer[0..got], "input\n"), "input");
         close(handle);
     }
+}
+
+fn awaitReadable(handle: abi.Handle) void {
+    var entry: abi.IoPollEntry = .{ .handle = @intFromEnum(handle), .wanted = .{ .readable = true } };
+    var found: u32 = 0;
+    t.ok(@src(), .io_poll, .{ &entry, 1, never, &found });
+    t.expect(@src(), found == 1 and entry.ready.readable, "readable");
 }
 
 fn interruptSoon(task: usize) void {
@@ -309,6 +319,7 @@ fn stopEvent() void {
     t.fails(@src(), .io_seek, .unsupported_operation, .{ event, 0, 0, &count });
     if (conformance.provided.input) {
         t.say("READY 2\n", .{});
+        awaitReadable(event);
         t.ok(@src(), .io_read, .{ event, &time, 8, current, &count });
         t.expect(@src(), count == 8 and time > 0 and time <= t.now(), "the time of the request");
     }

@@ -13,6 +13,7 @@ pub fn run() void {
     addressSpace();
     regions();
     handles();
+    messages();
     tasks();
     memory();
 }
@@ -64,6 +65,8 @@ fn handles() void {
     t.fails(@src(), .cap_acquire, .out_of_handles, .{ abi.CapKind.log, 1, &handle });
     t.fails(@src(), .vm_stop_event, .out_of_handles, .{&handle});
     t.fails(@src(), .mem_arena_create, .out_of_handles, .{ page, &handle });
+    t.fails(@src(), .io_poll_create, .out_of_handles, .{&handle});
+    t.fails(@src(), .ipc_channel_create, .out_of_handles, .{ 1, 1, &handle, &handle });
     var stack: [256]u8 align(16) = undefined;
     const options: abi.TaskOptions = .{ .entry = @intFromPtr(&sleeper), .stack = @intFromPtr(&stack) + stack.len };
     t.fails(@src(), .task_spawn, .out_of_handles, .{ &options, &handle });
@@ -72,6 +75,40 @@ fn handles() void {
     }
     uk.release(list);
     t.expectEqual(@src(), before.handles_used, conformance.stats().handles_used, "handles as before");
+}
+
+/// Messages that nobody receives are charged to their sender, until half of memory is his.
+fn messages() void {
+    const before = conformance.stats();
+    const bytes = abi.ipc_message_bytes_max;
+    const message = uk.reserve(bytes) catch @panic("no memory");
+    var channel: [2]abi.Handle = undefined;
+    t.ok(@src(), .ipc_channel_create, .{ abi.ipc_messages_max, bytes, &channel[0], &channel[1] });
+    var thread: t.Thread = .{};
+    thread.start(sendOne, @intFromEnum(channel[0]), .{});
+    var sent: u64 = 0;
+    while (t.call(.ipc_send, .{ channel[0], message.ptr, bytes, 0 }) == 0) sent += 1;
+    t.fails(@src(), .ipc_send, .out_of_memory, .{ channel[0], message.ptr, bytes, 0 });
+    t.expect(@src(), sent > 100 and sent * bytes <= uk.startup().memory_bytes / 2, "no more than half of memory");
+    var none: [2]abi.Handle = undefined;
+    // What is left is not enough for that, either.
+    while (t.call(.ipc_send, .{ channel[0], message.ptr, 1, 0 }) == 0) {}
+    t.fails(@src(), .ipc_channel_create, .out_of_handles, .{ 1, 1, &none[0], &none[1] });
+    // Another task has an account of its own.
+    @atomicStore(u32, &send_one, 1, .release);
+    _ = thread.join();
+    thread.free();
+    for (channel) |end| t.ok(@src(), .ipc_close, .{end});
+    uk.release(message);
+    const after = conformance.stats();
+    t.expect(@src(), after.pages_free + 8 > before.pages_free, "memory is back");
+}
+
+var send_one: u32 = 0;
+
+fn sendOne(channel: usize) void {
+    t.awaitValue(&send_one, 1);
+    t.ok(@src(), .ipc_send, .{ @as(u64, channel), "one", 3, 0 });
 }
 
 var leave: u32 = 0;

@@ -20,6 +20,7 @@ var bases: Bases = .{};
 /// Where out arguments go: large enough for each.
 var out: [4096]u8 align(16) = undefined;
 var word: u32 = 7;
+var entry: abi.IoPollEntry = .{};
 var options: abi.TaskOptions = .{};
 var frame: abi.TaskFrame = .{ .bytes = @sizeOf(abi.TaskFrame) };
 var code_stack: [256]u8 align(16) = undefined;
@@ -30,6 +31,9 @@ const Objects = struct {
     console: abi.Handle = .none,
     capability: abi.Handle = .none,
     arena: abi.Handle = .none,
+    left: abi.Handle = .none,
+    right: abi.Handle = .none,
+    set: abi.Handle = .none,
     sleeper: t.Thread = .{},
     memory: []align(4096) u8 = &.{},
     stale: [10]u64 = @splat(0),
@@ -60,6 +64,12 @@ fn open() void {
     t.ok(@src(), .io_open, .{ abi.IoSource.console, 0, "", 0, abi.IoFlags{ .write = true }, &objects.console });
     t.ok(@src(), .cap_acquire, .{ abi.CapKind.log, 1, &objects.capability });
     t.ok(@src(), .mem_arena_create, .{ 1 << 20, &objects.arena });
+    // With a message each way, so that whatever is asked of them could be done.
+    t.ok(@src(), .ipc_channel_create, .{ 4, 64, &objects.left, &objects.right });
+    t.ok(@src(), .ipc_send, .{ objects.left, "message", 7, 0 });
+    t.ok(@src(), .io_poll_create, .{&objects.set});
+    entry = .{ .handle = @intFromEnum(objects.right), .wanted = .{ .readable = true } };
+    t.ok(@src(), .io_poll_update, .{ objects.set, &entry });
     objects.memory = uk.reserve(16 << 12) catch @panic("no memory");
     objects.sleeper.start(sleepLong, 0, .{});
     t.awaitValue(&sleeping, 1);
@@ -75,6 +85,14 @@ fn open() void {
     t.ok(@src(), .mem_arena_create, .{ 1 << 20, &handle });
     t.ok(@src(), .mem_arena_drop, .{handle});
     objects.stale[@intFromEnum(abi.HandleTag.mem)] = @intFromEnum(handle);
+    var peer: abi.Handle = .none;
+    t.ok(@src(), .ipc_channel_create, .{ 1, 1, &handle, &peer });
+    t.ok(@src(), .ipc_close, .{handle});
+    t.ok(@src(), .ipc_close, .{peer});
+    objects.stale[@intFromEnum(abi.HandleTag.ipc)] = @intFromEnum(handle);
+    t.ok(@src(), .io_poll_create, .{&handle});
+    t.ok(@src(), .io_poll_close, .{handle});
+    objects.stale[@intFromEnum(abi.HandleTag.poll)] = @intFromEnum(handle);
     var thread: t.Thread = .{};
     thread.start(nothing, 0, .{});
     _ = thread.join();
@@ -97,6 +115,9 @@ fn close() void {
     for ([_]abi.Handle{ objects.file, objects.directory, objects.console }) |handle| t.ok(@src(), .io_close, .{handle});
     t.ok(@src(), .cap_drop, .{objects.capability});
     t.ok(@src(), .mem_arena_drop, .{objects.arena});
+    t.ok(@src(), .ipc_close, .{objects.left});
+    t.ok(@src(), .ipc_close, .{objects.right});
+    t.ok(@src(), .io_poll_close, .{objects.set});
     uk.release(objects.memory);
 }
 
@@ -144,6 +165,15 @@ fn fill() void {
     bases.set(.io_stat, .{ objects.file, &out });
     bases.set(.io_readdir, .{ objects.directory, &out, out.len, &out });
     bases.set(.io_close, .{objects.file});
+    bases.set(.io_poll, .{ &entry, 1, 0, &out });
+    bases.set(.io_poll_create, .{&out});
+    bases.set(.io_poll_update, .{ objects.set, &entry });
+    bases.set(.io_poll_wait, .{ objects.set, &out, 1, 0, out[out.len - 8 ..].ptr });
+    bases.set(.io_poll_close, .{objects.set});
+    bases.set(.ipc_channel_create, .{ 1, 64, &out, out[8..].ptr });
+    bases.set(.ipc_send, .{ objects.left, "message", 7, 0 });
+    bases.set(.ipc_recv, .{ objects.right, &out, 64, 0, out[out.len - 8 ..].ptr });
+    bases.set(.ipc_close, .{objects.left});
     bases.set(.random_fill, .{ &out, 16 });
     bases.set(.log_write, .{ 1, "x", 1 });
 }
@@ -205,17 +235,17 @@ fn badHandles(id: t.Id, base: [6]u64, argument: abi.Argument, position: usize) v
     // Live handles of every other tag.
     const tagged = [_]struct { abi.HandleTag, abi.Handle }{
         .{ .io, objects.file },             .{ .cap, objects.capability }, .{ .mem, objects.arena },
-        .{ .task, objects.sleeper.handle },
+        .{ .task, objects.sleeper.handle }, .{ .ipc, objects.left },       .{ .poll, objects.set },
     };
-    for (tagged) |entry| {
-        if (argument.tag != null and argument.tag.? != entry[0]) {
-            t.failsWith(@src(), id, .bad_handle, with(base, position, @intFromEnum(entry[1])));
+    for (tagged) |live| {
+        if (argument.tag != null and argument.tag.? != live[0]) {
+            t.failsWith(@src(), id, .bad_handle, with(base, position, @intFromEnum(live[1])));
         }
     }
 }
 
 fn isLive(value: u64) bool {
-    var list = [_]abi.Handle{ objects.file, objects.directory, objects.console, objects.capability, objects.arena, objects.sleeper.handle, t.me() };
+    var list = [_]abi.Handle{ objects.file, objects.directory, objects.console, objects.capability, objects.arena, objects.left, objects.right, objects.set, objects.sleeper.handle, t.me() };
     for (&list) |*handle| if (@intFromEnum(handle.*) == value) return true;
     return false;
 }

@@ -26,6 +26,7 @@ const Fuzzer = struct {
     buffer: [8192]u8 align(16) = undefined,
     frame: abi.TaskFrame = .{},
     options: abi.TaskOptions = .{},
+    entries: [8]abi.IoPollEntry = undefined,
     word: u32 = 0,
     stack: []align(4096) u8 = &.{},
 };
@@ -89,7 +90,7 @@ fn stats() abi.AbiStats {
 }
 
 fn enableAll() void {
-    for ([_]struct { abi.CapKind, u32 }{ .{ .log, 1 }, .{ .time, 3 }, .{ .task, 3 }, .{ .mem, 3 }, .{ .io, 3 } }) |entry| uk.enable(entry[0], entry[1]) catch {};
+    for ([_]struct { abi.CapKind, u32 }{ .{ .log, 1 }, .{ .time, 3 }, .{ .task, 3 }, .{ .mem, 3 }, .{ .io, 3 }, .{ .ipc, 1 } }) |entry| uk.enable(entry[0], entry[1]) catch {};
 }
 
 /// Interrupts every fuzzer from time to time until all are done.
@@ -212,6 +213,8 @@ fn tagOf(id: t.Id) ?abi.HandleTag {
         .cap_acquire => .cap,
         .task_spawn => .task,
         .mem_arena_create => .mem,
+        .ipc_channel_create => .ipc,
+        .io_poll_create => .poll,
         else => null,
     };
 }
@@ -244,6 +247,13 @@ fn pointer(fuzzer: *Fuzzer, id: t.Id, argument: abi.Argument) u64 {
             // Never a good one: the target is another fuzzer.
             fuzzer.frame = .{ .bytes = if (random.boolean()) random.int(u32) | 1 else @sizeOf(abi.TaskFrame), .rip = random.int(u64) | 1 << 63 };
             return @intFromPtr(&fuzzer.frame);
+        },
+        .io_poll, .io_poll_update => if (argument.kind != .out) {
+            for (&fuzzer.entries) |*entry| entry.* = .{
+                .handle = fuzzer.handles[random.uintLessThan(usize, ring_size)].handle,
+                .wanted = @bitCast(if (chance(random, 40)) random.int(u32) else random.uintLessThan(u32, 16)),
+            };
+            return @intFromPtr(&fuzzer.entries);
         },
         .task_wait, .task_requeue => if (argument.kind == .in) return @intFromPtr(&fuzzers[random.uintLessThan(usize, count)].word),
         .io_open => if (argument.kind == .in_bytes) {
@@ -326,6 +336,24 @@ fn shape(fuzzer: *Fuzzer, id: t.Id, registers: *[6]u64) bool {
             if (registers[1] -% playground < playground_bytes) registers[2] = @min(registers[2], playground + playground_bytes - registers[1]);
             if (id != .io_readdir and random.boolean()) registers[3] = abi.offset_current;
         },
+        .ipc_channel_create => if (registers[3] -% playground < playground_bytes or registers[3] -% @intFromPtr(&fuzzer.buffer) < fuzzer.buffer.len) {
+            // Each handle in a place of its own, or one is lost.
+            registers[3] = @intFromPtr(&fuzzer.buffer) + 4112;
+            if (registers[2] -% @intFromPtr(&fuzzer.buffer) < fuzzer.buffer.len) registers[2] = @intFromPtr(&fuzzer.buffer) + 4096;
+        },
+        .ipc_send, .ipc_recv => {
+            if (registers[1] -% @intFromPtr(&fuzzer.buffer) < fuzzer.buffer.len) registers[2] = @min(registers[2], fuzzer.buffer.len - 256);
+            if (registers[1] -% playground < playground_bytes) registers[2] = @min(registers[2], playground + playground_bytes - registers[1]);
+            if (!chance(random, 10)) registers[3] = t.now() + random.uintLessThan(u64, 50_000);
+        },
+        .io_poll, .io_poll_wait => {
+            const at: usize = if (id == .io_poll) 0 else 1;
+            if (registers[at] -% playground < playground_bytes) registers[at] = @intFromPtr(&fuzzer.buffer);
+            if (registers[at] == @intFromPtr(&fuzzer.entries)) {
+                registers[at + 1] = if (chance(random, 20)) 1 << 20 else @min(registers[at + 1], fuzzer.entries.len);
+            } else registers[at + 1] = @min(registers[at + 1], 64);
+            if (!chance(random, 10)) registers[at + 2] = t.now() + random.uintLessThan(u64, 50_000);
+        },
         .random_fill => {
             if (registers[0] -% @intFromPtr(&fuzzer.buffer) < fuzzer.buffer.len) registers[1] = if (chance(random, 8)) 1 << 20 else @min(registers[1], 4096);
             if (registers[0] -% playground < playground_bytes) registers[1] = @min(registers[1], playground + playground_bytes - registers[0]);
@@ -350,6 +378,15 @@ fn keep(fuzzer: *Fuzzer, id: t.Id, registers: [6]u64) void {
         return;
     }
     if (id == .task_spawn and fuzzer.options.flags.detached) return;
+    keepOne(fuzzer, held);
+    // The other end.
+    if (id == .ipc_channel_create and registers[3] != registers[2]) {
+        const other: *align(1) const u64 = @ptrFromInt(registers[3]);
+        keepOne(fuzzer, .{ .handle = other.*, .by = id });
+    }
+}
+
+fn keepOne(fuzzer: *Fuzzer, held: Held) void {
     close(fuzzer.handles[fuzzer.next]);
     fuzzer.handles[fuzzer.next] = held;
     fuzzer.next = (fuzzer.next + 1) % ring_size;
@@ -362,6 +399,8 @@ fn resultAt(id: t.Id) ?usize {
         .vm_stop_event => 0,
         .cap_acquire, .mem_alloc => 2,
         .task_spawn, .mem_arena_create => 1,
+        .io_poll_create => 0,
+        .ipc_channel_create => 2,
         else => null,
     };
 }
@@ -373,6 +412,8 @@ fn close(held: Held) void {
     for (0..100) |_| {
         const result = switch (held.by) {
             .io_open, .vm_stop_event => uk.calls.io_close(item),
+            .ipc_channel_create => uk.calls.ipc_close(item),
+            .io_poll_create => uk.calls.io_poll_close(item),
             .cap_acquire => uk.calls.cap_drop(item),
             .mem_arena_create => uk.calls.mem_arena_drop(item),
             .task_spawn => uk.calls.task_join(item, abi.deadline_never, &status),

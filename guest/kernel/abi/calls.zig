@@ -66,3 +66,16 @@ pub const io_seek = io.io_seek;
 pub const io_stat = io.io_stat;
 pub const io_readdir = io.io_readdir;
 pub const io_close = io.io_close;
+
+const poll = @import("poll_calls.zig");
+pub const io_poll = poll.io_poll;
+pub const io_poll_create = poll.io_poll_create;
+pub const io_poll_update = poll.io_poll_update;
+pub const io_poll_wait = poll.io_poll_wait;
+pub const io_poll_close = poll.io_poll_close;
+
+const ipc = @import("ipc_calls.zig");
+pub const ipc_channel_create = ipc.ipc_channel_create;
+pub const ipc_send = ipc.ipc_send;
+pub const ipc_recv = ipc.ipc_recv;
+pub const ipc_close = ipc.ipc_close;

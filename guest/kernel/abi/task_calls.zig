@@ -50,7 +50,7 @@ pub fn task_spawn(task: *Task, arguments: dispatch.TaskSpawn) Failure!void {
             error.TooMany => error.OutOfTasks,
         };
     };
-    child.handle = handles.open(.task, child) catch {
+    child.handle = handles.openPollable(.task, child, &child.source) catch {
         tasks.abandon(child);
         lock.release();
         return error.OutOfHandles;

@@ -40,7 +40,7 @@ pub fn run(information: *const pvh.BootInformation, words: *const command_line.S
     me.current = idle;
     const task = tasks.create(begin) catch @panic("no memory for the first task");
     tasks.main = task;
-    task.handle = handles.open(.task, task) catch @panic("no memory for the first handle");
+    task.handle = handles.openPollable(.task, task, &task.source) catch @panic("no memory for the first handle");
     scheduler.startFirst(task);
 }
 

@@ -10,6 +10,8 @@ const Mutex = @import("mutex.zig").Mutex;
 const driver = @import("../dev/serial.zig");
 const task_object = @import("task.zig");
 const stop = @import("stop.zig");
+const poll = @import("poll.zig");
+const clock = @import("../arch/clock.zig");
 
 var output: Mutex = .{};
 /// Interrupts are let in after this many bytes.
@@ -31,6 +33,8 @@ pub fn write(bytes: []const u8) void {
 /// What has come in; the kernel lock protects it. When it is full, what comes is lost: a serial line has no way to refuse.
 var input: driver.Input(limits.console_input_bytes_max) = .{};
 pub var readers: task_object.WaitQueue = .{};
+/// Every open handle.
+pub var group: poll.Group = .{};
 
 const bytes_per_interrupt_max = 256;
 
@@ -41,10 +45,27 @@ pub fn interrupt() void {
         const byte = serial.readByte() orelse break;
         if (input.take(byte)) stop.request();
     }
-    // With a key held back the reader has to know, to wait no longer than for the rest.
-    if (input.count > 0 or input.matched > 0) while (readers.first) |task| {
+    // A lone escape key is held back in case it begins the stop request, for as long as the rest would take to come.
+    if (input.matched > 0) scheduler.setTimer(&held, clock.nowNs() + held_key_ns) else scheduler.cancelTimer(&held);
+    announce();
+}
+
+/// How long an escape key may be the beginning of the host's stop request.
+const held_key_ns: u64 = 100_000_000;
+
+var held: scheduler.Timer = .{ .due = &releaseHeld };
+
+fn releaseHeld(_: *scheduler.Timer) void {
+    input.releaseHeld();
+    announce();
+}
+
+fn announce() void {
+    if (input.count == 0) return;
+    group.update(true);
+    while (readers.first) |task| {
         if (!scheduler.wake(task, .woken)) break;
-    };
+    }
 }
 
 pub fn hasInput() bool {
@@ -52,18 +73,10 @@ pub fn hasInput() bool {
     return input.count > 0;
 }
 
-/// A lone escape key is held back in case it begins the stop request; a reader gets it when nothing has followed.
-pub fn releaseHeld() void {
-    std.debug.assert(lock.isHeld());
-    input.releaseHeld();
-}
-
-pub fn hasHeld() bool {
-    return input.matched > 0;
-}
-
 /// Takes what is there, at most the buffer's size. The lock is held.
 pub fn take(buffer: []u8) usize {
     std.debug.assert(lock.isHeld());
-    return input.read(buffer);
+    const count = input.read(buffer);
+    group.update(input.count > 0);
+    return count;
 }

@@ -7,6 +7,7 @@ const layout = @import("../mem/layout.zig");
 const lock = @import("../sched/lock.zig");
 const scheduler = @import("../sched/scheduler.zig");
 const Account = @import("account.zig").Account;
+const Source = @import("poll.zig").Source;
 
 pub const Tag = enum(u8) { task = 1, io = 2, ipc = 3, net = 4, cap = 5, span = 6, time = 7, poll = 8, mem = 9 };
 
@@ -16,7 +17,8 @@ const Entry = extern struct {
     generation: u32,
     tag: u32,
     account: ?*Account,
-    reserved: u64 = 0,
+    /// What a poll of the handle looks at, if it can be polled.
+    source: ?*Source = null,
 };
 
 const entries_per_page = limits.page_bytes / @sizeOf(Entry);
@@ -36,6 +38,15 @@ fn encode(slot: u32, tag: Tag, generation: u32) u64 {
 }
 
 pub fn open(tag: Tag, object: *anyopaque) error{OutOfHandles}!u64 {
+    return openWith(tag, object, null);
+}
+
+/// The handle of an object that can be polled. `close` takes it out of every poll set.
+pub fn openPollable(tag: Tag, object: *anyopaque, readiness: *Source) error{OutOfHandles}!u64 {
+    return openWith(tag, object, readiness);
+}
+
+fn openWith(tag: Tag, object: *anyopaque, readiness: ?*Source) error{OutOfHandles}!u64 {
     std.debug.assert(lock.isHeld());
     var index = first_open;
     while (index < page_count and used_in_page[index] == entries_per_page) index += 1;
@@ -54,7 +65,7 @@ pub fn open(tag: Tag, object: *anyopaque) error{OutOfHandles}!u64 {
         if (entry.object != null) continue;
         last_generation +%= 1;
         if (last_generation == 0) last_generation = 1;
-        entry.* = .{ .object = object, .generation = last_generation, .tag = @intFromEnum(tag), .account = account };
+        entry.* = .{ .object = object, .generation = last_generation, .tag = @intFromEnum(tag), .account = account, .source = readiness };
         used_in_page[index] += 1;
         used += 1;
         return encode(@intCast(index * entries_per_page + position), tag, last_generation);
@@ -78,9 +89,17 @@ pub fn get(comptime T: type, handle: u64, tag: Tag) error{BadHandle}!*T {
     return @ptrCast(@alignCast(entry.object.?));
 }
 
+/// What a poll of the handle looks at, good while the lock is held.
+pub fn source(handle: u64) error{ BadHandle, UnsupportedOperation }!*Source {
+    const tag = std.enums.fromInt(Tag, @as(u8, @truncate(handle >> 24))) orelse return error.BadHandle;
+    const entry = find(handle, tag) orelse return error.BadHandle;
+    return entry.source orelse error.UnsupportedOperation;
+}
+
 /// Makes the handle stale; the object is the caller's to release.
 pub fn close(handle: u64, tag: Tag) error{BadHandle}!void {
     const entry = find(handle, tag) orelse return error.BadHandle;
+    if (entry.source) |readiness| readiness.close();
     entry.object = null;
     if (entry.account) |payer| payer.credit(limits.handle_charge_bytes);
     used -= 1;

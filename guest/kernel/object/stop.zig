@@ -5,6 +5,7 @@ const scheduler = @import("../sched/scheduler.zig");
 const clock = @import("../arch/clock.zig");
 const cpu = @import("../arch/cpu.zig");
 const smp = @import("../arch/smp.zig");
+const poll = @import("poll.zig");
 const tasks = @import("tasks.zig");
 const task_object = @import("task.zig");
 
@@ -13,11 +14,14 @@ pub var requested_ns: u64 = 0;
 /// Open stop events; while there is one, a request does not end the VM.
 pub var listeners: u32 = 0;
 pub var readers: task_object.WaitQueue = .{};
+/// Every open stop event.
+pub var group: poll.Group = .{};
 
 /// The lock is held.
 pub fn request() void {
     std.debug.assert(lock.isHeld());
     if (requested_ns == 0) requested_ns = @max(1, clock.nowNs());
+    group.update(true);
     if (listeners > 0) {
         while (readers.first) |task| {
             if (!scheduler.wake(task, .woken)) break;

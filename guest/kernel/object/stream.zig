@@ -4,7 +4,6 @@ const abi = @import("abi");
 const limits = @import("../limits.zig");
 const lock = @import("../sched/lock.zig");
 const scheduler = @import("../sched/scheduler.zig");
-const clock = @import("../arch/clock.zig");
 const user_copy = @import("../arch/user_copy.zig");
 const frames = @import("../mem/frames.zig");
 const layout = @import("../mem/layout.zig");
@@ -15,6 +14,7 @@ const disk = @import("disk.zig");
 const options = @import("../options.zig").chosen;
 const handles = @import("handles.zig");
 const image = @import("image.zig");
+const poll = @import("poll.zig");
 const stop = @import("stop.zig");
 const File = @import("file.zig").File;
 const Failure = abi.Failure;
@@ -33,6 +33,7 @@ pub const Stream = struct {
     writable: bool = false,
     non_block: bool = false,
     closed: bool = false,
+    source: poll.Source = .{},
 };
 
 var pool: Pool(Stream) = .{};
@@ -42,7 +43,19 @@ fn openTarget(target: Target, writable: bool, non_block: bool) Failure!u64 {
     const stream = pool.create() catch return error.OutOfHandles;
     errdefer pool.destroy(stream);
     stream.* = .{ .target = target, .writable = writable, .non_block = non_block };
-    return handles.open(.io, stream);
+    const handle = try handles.openPollable(.io, stream, &stream.source);
+    // A device that keeps a task waiting does so for the time of a transfer, not for input.
+    stream.source.ready = .{ .readable = true, .writable = writable };
+    if (groupOf(target)) |group| group.add(&stream.source);
+    return handle;
+}
+
+fn groupOf(target: Target) ?*poll.Group {
+    return switch (target) {
+        .console => &console.group,
+        .event => &stop.group,
+        .file, .block => null,
+    };
 }
 
 /// A stream in use: it stays until `put`, closed or not.
@@ -75,6 +88,7 @@ pub fn close(handle: u64) Failure!void {
     defer lock.release();
     const stream = try handles.get(Stream, handle, .io);
     handles.close(handle, .io) catch unreachable;
+    if (groupOf(stream.target)) |group| group.remove(&stream.source);
     stream.closed = true;
     switch (stream.target) {
         .event => {
@@ -247,9 +261,6 @@ fn transferBlock(device: *disk.Disk, address: u64, wanted: u64, from: u64, direc
     return done;
 }
 
-/// How long an escape key may be the beginning of the host's stop request.
-const held_key_ns: u64 = 100_000_000;
-
 fn readConsole(stream: *Stream, address: u64, wanted: u64) Failure!u64 {
     if (wanted == 0) return 0;
     if (!user_copy.isUserRange(address, wanted)) return error.BadPointer;
@@ -265,15 +276,9 @@ fn readConsole(stream: *Stream, address: u64, wanted: u64) Failure!u64 {
             return error.NothingReady;
         }
         console.readers.append(scheduler.current());
-        const held = console.hasHeld();
-        const deadline_ns = if (held) clock.nowNs() + held_key_ns else scheduler.forever;
-        switch (scheduler.block(deadline_ns, true)) {
-            .interrupted => {
-                lock.release();
-                return error.Interrupted;
-            },
-            .timeout => console.releaseHeld(),
-            else => {},
+        if (scheduler.block(scheduler.forever, true) == .interrupted) {
+            lock.release();
+            return error.Interrupted;
         }
     }
     const count = console.take(buffer[0..@min(buffer.len, wanted)]);

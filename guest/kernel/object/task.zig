@@ -2,9 +2,12 @@
 //! kernel lock protects the fields unless a comment says otherwise.
 const std = @import("std");
 const heap = @import("../sched/heap.zig");
+const scheduler = @import("../sched/scheduler.zig");
+const Timer = scheduler.Timer;
 const cpu = @import("../arch/cpu.zig");
 const traps = @import("../arch/traps.zig");
 const limits = @import("../limits.zig");
+const Source = @import("poll.zig").Source;
 const Account = @import("account.zig").Account;
 
 pub const State = enum(u8) { ready, running, blocked, ended };
@@ -59,9 +62,7 @@ pub const Task = struct {
     run_links: heap.Links = .{},
     stats: Stats = .{},
 
-    deadline_ns: u64 = 0,
-    timer_links: heap.Links = .{},
-    timer_cpu: u32 = 0,
+    timer: Timer = .{ .due = &scheduler.endWait },
 
     wake_reason: WakeReason = .none,
     /// A wait that `task_interrupt` may end.
@@ -104,6 +105,8 @@ pub const Task = struct {
     copy_out_of_memory: bool = false,
     exit_status: i32 = 0,
     joiners: WaitQueue = .{},
+    /// Readable once it has ended.
+    source: Source = .{},
     /// Entry of the all-tasks list.
     all_next: ?*Task = null,
     all_previous: ?*Task = null,
@@ -128,9 +131,6 @@ pub const Task = struct {
 
     pub fn runsBefore(a: *const Task, b: *const Task) bool {
         return a.virtual_ns < b.virtual_ns;
-    }
-    pub fn endsBefore(a: *const Task, b: *const Task) bool {
-        return a.deadline_ns < b.deadline_ns;
     }
 };
 

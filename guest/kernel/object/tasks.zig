@@ -170,6 +170,7 @@ pub fn endCurrent(task: *Task, status: i32) noreturn {
         handles.close(task.handle, .task) catch unreachable;
         task.references -= 1;
     }
+    task.source.update(.{ .readable = true });
     while (task.joiners.first) |joiner| _ = scheduler.wake(joiner, .woken);
     retire(task);
     scheduler.endCurrent();

@@ -11,6 +11,8 @@ const clock = @import("../arch/clock.zig");
 const vectors = @import("../arch/vectors.zig");
 const lock = @import("lock.zig");
 const Heap = @import("heap.zig").Heap;
+const timer_module = @import("timer.zig");
+pub const Timer = timer_module.Timer;
 const task_object = @import("../object/task.zig");
 const tasks = @import("../object/tasks.zig");
 const limits = @import("../limits.zig");
@@ -18,8 +20,7 @@ const Task = task_object.Task;
 const WakeReason = task_object.WakeReason;
 
 var ready: Heap(Task, "run_links", Task.runsBefore) = .{};
-const Timers = Heap(Task, "timer_links", Task.endsBefore);
-var timers: [limits.cpus_max]Timers = .{Timers{}} ** limits.cpus_max;
+var timers: [limits.cpus_max]timer_module.Heap = @splat(.{});
 /// Weighted run time that every task that wants to run has had at least; it never falls.
 var virtual_floor_ns: u64 = 0;
 
@@ -94,7 +95,7 @@ fn sinceNs(task: *const Task, now_ns: u64) u64 {
 pub fn wake(task: *Task, reason: WakeReason) bool {
     std.debug.assert(lock.isHeld());
     if (task.state != .blocked or task.wake_reason != .none) return false;
-    if (task.timer_links.queued) timers[task.timer_cpu].remove(task);
+    cancelTimer(&task.timer);
     if (task.wait_queue) |queue| queue.remove(task);
     task.wake_reason = reason;
     makeReady(task);
@@ -122,9 +123,9 @@ pub fn block(deadline_ns: u64, interruptible: bool) WakeReason {
     task.wake_reason = .none;
     task.interruptible = interruptible;
     if (deadline_ns != forever) {
-        task.deadline_ns = deadline_ns;
-        task.timer_cpu = me.index;
-        timers[me.index].insert(task);
+        task.timer.deadline_ns = deadline_ns;
+        task.timer.cpu = me.index;
+        timers[me.index].insert(&task.timer);
     }
     switchAway();
     task.interruptible = false;
@@ -256,7 +257,7 @@ fn armTimer(me: *cpu.PerCpu, now_ns: u64) void {
         };
     }
     var wanted_ns: u64 = forever;
-    if (timers[me.index].min()) |task| wanted_ns = task.deadline_ns;
+    if (timers[me.index].min()) |timer| wanted_ns = timer.deadline_ns;
     if (me.slice_end_ns != 0) wanted_ns = @min(wanted_ns, me.slice_end_ns);
     // An early interrupt does no harm, so a timer is only ever moved forward.
     if (wanted_ns >= me.armed_ns) return;
@@ -284,10 +285,36 @@ pub fn timerInterrupt() void {
 fn serve(me: *cpu.PerCpu) void {
     const now_ns = clock.nowNs();
     me.reschedule.store(false, .monotonic);
-    while (timers[me.index].min()) |task| {
-        if (task.deadline_ns > now_ns) break;
-        _ = wake(task, .timeout);
+    // What is left makes the timer fire at once.
+    for (0..limits.timers_per_lock_hold) |_| {
+        const timer = timers[me.index].min() orelse break;
+        if (timer.deadline_ns > now_ns) break;
+        timers[me.index].remove(timer);
+        timer.due(timer);
     }
+}
+
+/// Ends a task's wait at its deadline.
+pub fn endWait(timer: *Timer) void {
+    const task: *Task = @alignCast(@fieldParentPtr("timer", timer));
+    _ = wake(task, .timeout);
+}
+
+/// Has `timer.due` called at the deadline; one that is set already is moved. The lock is held.
+pub fn setTimer(timer: *Timer, deadline_ns: u64) void {
+    std.debug.assert(lock.isHeld());
+    cancelTimer(timer);
+    if (deadline_ns == forever) return;
+    const me = cpu.this();
+    timer.deadline_ns = deadline_ns;
+    timer.cpu = me.index;
+    timers[me.index].insert(timer);
+    armTimer(me, clock.nowNs());
+}
+
+pub fn cancelTimer(timer: *Timer) void {
+    std.debug.assert(lock.isHeld());
+    if (timer.isSet()) timers[timer.cpu].remove(timer);
 }
 
 /// On the way back to user mode, or at a preemption point inside the kernel. The lock is not held.
