@@ -38,6 +38,7 @@ pub fn build(b: *std.Build) void {
     const test_step = b.step("test", "Run the unit tests of the pure modules on the host");
     addHostTest(b, test_step, "kernel/tests.zig");
     addHostTest(b, test_step, "kernel/dev/tests.zig");
+    addHostTest(b, test_step, "kernel/net_tests.zig");
 
     abi.addTests(b, test_step);
     abi.addDocs(b, test_step);

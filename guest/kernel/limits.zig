@@ -79,3 +79,75 @@ pub const console_input_bytes_max: usize = 4096;
 
 /// Whether code of the way from entry to the workload is compiled with the language's own checks; its assertions always are.
 pub const start_checks = @import("builtin").is_test;
+
+/// The network stack (kernel/net/). Its objects and buffers live in pages that come and go; the numbers bound them whatever memory there is.
+pub const net_connections_max: u32 = 16384;
+pub const net_listeners_max: u32 = 64;
+pub const net_datagram_sockets_max: u32 = 256;
+/// Below one part in this many of its pages the stack lets no window grow.
+pub const net_scarce_divisor: u32 = 8;
+/// Pages of 511 hash buckets for connections; each is there while one of its buckets is used.
+pub const net_flow_pages: u32 = 32;
+/// Replies that need no socket (resets, ARP, unreachable) waiting to be sent; more are dropped and counted.
+pub const net_replies_max: u32 = 64;
+/// Echo replies waiting, each in a page.
+pub const net_echoes_max: u32 = 8;
+/// ICMP errors sent in a second.
+pub const net_errors_per_second_max: u32 = 100;
+/// Frames from the guest to itself handled in one call.
+pub const net_local_frames_max: u32 = 64;
+
+/// Neighbours known: sets of ways each, so that a look-up reads one set.
+pub const arp_sets: u32 = 16;
+pub const arp_ways: u32 = 4;
+pub const arp_confirmed_ns: u64 = 60_000_000_000;
+pub const arp_retry_ns: u64 = 1_000_000_000;
+pub const arp_tries_max: u8 = 3;
+
+pub const dhcp_retry_min_ns: u64 = 1_000_000_000;
+pub const dhcp_retry_max_ns: u64 = 64_000_000_000;
+/// Between the tries of a renewal.
+pub const dhcp_renew_retry_min_ns: u64 = 60_000_000_000;
+pub const dhcp_requests_max: u8 = 4;
+
+/// Each direction of a UDP socket; a datagram that does not fit is dropped and counted.
+pub const udp_queue_bytes_max: u32 = 128 * 1024;
+
+/// Each direction of a connection, in pages as they are used.
+pub const tcp_send_bytes_max: u32 = 256 * 1024;
+pub const tcp_receive_bytes_max: u32 = 256 * 1024;
+/// Window scale offered: windows in steps of 32 bytes.
+pub const tcp_window_scale: u8 = 5;
+pub const tcp_congestion_window_max: u32 = 1024 * 1024;
+/// Segments in flight at the start (RFC 6928).
+pub const tcp_initial_segments: u32 = 10;
+pub const tcp_timeout_initial_ns: u64 = 1_000_000_000;
+pub const tcp_timeout_min_ns: u64 = 200_000_000;
+pub const tcp_timeout_max_ns: u64 = 60_000_000_000;
+/// Retransmissions without an answer before a connection is given up: at least 160 s.
+pub const tcp_retries_max: u8 = 10;
+/// 123 s.
+pub const tcp_syn_retries_max: u8 = 6;
+pub const tcp_syn_ack_retries_max: u8 = 5;
+pub const tcp_delayed_acknowledgement_ns: u64 = 40_000_000;
+/// Ranges that the peer reported as received; what finds no place is sent again.
+pub const tcp_reported_ranges_max: u8 = 24;
+/// Ranges received ahead of a gap; a segment that would make another is dropped.
+pub const tcp_ahead_ranges_max: u8 = 16;
+/// Acknowledgements of what no segment of the peer's should be, per connection.
+pub const tcp_challenge_interval_ns: u64 = 100_000_000;
+pub const tcp_duplicate_acknowledgements_max: u8 = 32;
+pub const tcp_backlog_max: u32 = 1024;
+/// Connections not yet established, of all listeners; beyond these a listener answers with cookies.
+pub const tcp_embryos_max: u32 = 1024;
+/// Twice the longest life of a segment; the oldest goes when there are more than the maximum.
+pub const tcp_time_wait_ns: u64 = 60_000_000_000;
+pub const tcp_time_waits_max: u32 = 4096;
+/// How long a closed connection waits for the peer to close its side.
+pub const tcp_half_closed_ns: u64 = 60_000_000_000;
+pub const tcp_keepalive_idle_ns: u64 = 7_200_000_000_000;
+pub const tcp_keepalive_interval_ns: u64 = 75_000_000_000;
+pub const tcp_keepalive_probes_max: u8 = 9;
+/// The smallest segment that a peer or a router may ask for (RFC 9293, section 3.7.1; RFC 1191).
+pub const tcp_segment_bytes_default: u16 = 536;
+pub const tcp_segment_bytes_min: u16 = 88;
