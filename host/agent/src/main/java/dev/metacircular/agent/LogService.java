@@ -5,10 +5,10 @@ import dev.metacircular.contract.v1.LogsRequest;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
+import dev.metacircular.model.ProblemException;
 import dev.metacircular.model.Target;
 import dev.metacircular.runtime.Instance;
 import dev.metacircular.runtime.LogOptions;
-import dev.metacircular.runtime.LogSink;
 import dev.metacircular.runtime.RuntimeFailure;
 import java.time.Duration;
 import java.time.Instant;
@@ -17,20 +17,15 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
 
-/** Reads the logs of one or several components, merged by time as far as they have come in. */
+/** Reads the logs of one or several components, merged by time. */
 final class LogService {
-    private static final int QUEUE_LINES = 256;
     private static final int MAX_TAIL = 100_000;
-    /** Lines that arrive within so long of each other are sorted by their times. */
-    private static final Duration SETTLE = Duration.ofMillis(50);
+    private static final Duration POLL = Duration.ofMillis(500);
+    /** How often a follow looks for components that have started since. */
+    private static final Duration JOIN_EVERY = Duration.ofSeconds(1);
 
-    private static final int MERGE_LINES = 2_000;
+    private static final LogOptions FOLLOW_ALL = new LogOptions(true, Optional.empty(), OptionalInt.empty());
 
     private final NodeView view;
     private final Runtimes runtimes;
@@ -49,7 +44,10 @@ final class LogService {
 
     private record Source(ComponentId id, Instance instance) {}
 
-    /** Delivers until the end of all logs, or, following, until the receiver is cancelled or every instance has ended. */
+    /**
+     * Delivers until the end of all logs, or, following, until the receiver is cancelled or nothing of the target exists any more. A
+     * component that starts later joins.
+     */
     void read(Target target, LogsRequest request, Receiver receiver) throws InterruptedException {
         List<Source> sources = sources(target, request.getPrevious());
         LogOptions options = new LogOptions(
@@ -58,56 +56,48 @@ final class LogService {
                 request.hasTail()
                         ? OptionalInt.of((int) Math.min(MAX_TAIL, Integer.toUnsignedLong(request.getTail())))
                         : OptionalInt.empty());
-        BlockingQueue<LogLine> queue = new ArrayBlockingQueue<>(QUEUE_LINES);
-        AtomicInteger open = new AtomicInteger(sources.size());
-        AtomicBoolean cancelled = new AtomicBoolean();
-        List<Problem> failures = new ArrayList<>();
-        for (Source source : sources) {
-            Thread.startVirtualThread(() -> {
-                try {
-                    runtimes.of(source.instance().id())
-                            .logs(source.instance().id(), options, new QueueSink(source.id(), queue, cancelled));
-                } catch (RuntimeFailure e) {
-                    synchronized (failures) {
-                        failures.add(Runtimes.problem(e).at(source.id().toString()));
-                    }
-                } finally {
-                    open.decrementAndGet();
-                }
-            });
-        }
+        LogReaders readers = new LogReaders(runtimes, request.getFollow());
+        sources.forEach(s -> readers.open(s.id(), s.instance().id(), options));
+        boolean joins = request.getFollow() && !request.getPrevious();
         try {
-            deliver(queue, open, receiver);
-        } finally {
-            cancelled.set(true);
-            queue.clear();
-        }
-        synchronized (failures) {
-            if (!failures.isEmpty()) {
-                throw failures.getFirst().exception();
+            long looked = System.nanoTime();
+            while (!receiver.isCancelled()) {
+                Optional<LogLine> line = readers.poll(POLL);
+                if (line.isPresent()) {
+                    receiver.line(line.get());
+                } else if (readers.isDone() && !joins) {
+                    break;
+                }
+                if (joins && System.nanoTime() - looked >= JOIN_EVERY.toNanos()) {
+                    looked = System.nanoTime();
+                    if (!join(target, readers) && readers.isDone()) {
+                        break;
+                    }
+                } else if (joins && line.isEmpty() && readers.isDone()) {
+                    Thread.sleep(POLL);
+                }
             }
+        } finally {
+            readers.close();
         }
+        readers.failure().ifPresent(problem -> {
+            throw problem.exception();
+        });
     }
 
-    private static void deliver(BlockingQueue<LogLine> queue, AtomicInteger open, Receiver receiver)
-            throws InterruptedException {
-        List<LogLine> batch = new ArrayList<>();
-        while (!receiver.isCancelled()) {
-            boolean ended = open.get() == 0;
-            LogLine line = queue.poll(ended ? 0 : SETTLE.toMillis(), TimeUnit.MILLISECONDS);
-            if (line != null) {
-                batch.add(line);
-            }
-            if (line == null || batch.size() >= MERGE_LINES) {
-                batch.sort(Comparator.comparingLong(LogLine::getTimeMs));
-                for (LogLine l : batch) {
-                    receiver.line(l);
-                }
-                batch.clear();
-                if (line == null && ended) {
-                    return;
+    /** Opens what runs and is not read; returns whether anything of the target exists. */
+    private boolean join(Target target, LogReaders readers) {
+        try {
+            for (Source s : sources(target, false)) {
+                if (Instances.isRunning(s.instance())) {
+                    readers.open(s.id(), s.instance().id(), FOLLOW_ALL);
                 }
             }
+            return true;
+        } catch (ProblemException e) {
+            // While the runtime cannot be asked, what is read goes on.
+            return e.problem().kind() != Problem.Kind.NOT_FOUND
+                    || view.service(target.service()).isPresent();
         }
     }
 
@@ -165,29 +155,5 @@ final class LogService {
         return Instances.of(instances, id).stream()
                 .filter(i -> !i.id().equals(chosen.id()))
                 .max(Comparator.comparing(Instance::createdAt));
-    }
-
-    private record QueueSink(ComponentId id, BlockingQueue<LogLine> queue, AtomicBoolean cancelled) implements LogSink {
-        @Override
-        public void line(Instant time, Stream stream, String text) {
-            LogLine line = LogLine.newBuilder()
-                    .setComponent(id.component().value())
-                    .setTimeMs(time.toEpochMilli())
-                    .setStream(stream == Stream.OUT ? "out" : "err")
-                    .setText(text)
-                    .build();
-            try {
-                while (!cancelled.get() && !queue.offer(line, 1, TimeUnit.SECONDS)) {
-                    Thread.onSpinWait();
-                }
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-            }
-        }
-
-        @Override
-        public boolean isCancelled() {
-            return cancelled.get() || Thread.currentThread().isInterrupted();
-        }
     }
 }

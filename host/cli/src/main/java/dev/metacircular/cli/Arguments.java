@@ -52,7 +52,7 @@ record Arguments(ParseResult parsed) {
         return checkedTarget(required(index));
     }
 
-    private static Target checkedTarget(String text) {
+    static Target checkedTarget(String text) {
         try {
             return Target.parse(text);
         } catch (IllegalArgumentException e) {

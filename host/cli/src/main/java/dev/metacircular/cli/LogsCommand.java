@@ -1,32 +1,22 @@
 package dev.metacircular.cli;
 
-import dev.metacircular.cli.transport.AgentChannel;
-import dev.metacircular.contract.ExitStatus;
-import dev.metacircular.contract.v1.AgentGrpc;
-import dev.metacircular.contract.v1.LogLine;
+import dev.metacircular.contract.Problems;
 import dev.metacircular.contract.v1.LogsRequest;
-import dev.metacircular.definition.ClientConfig;
-import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
 import dev.metacircular.model.Target;
-import io.grpc.StatusRuntimeException;
-import java.time.Duration;
-import java.time.Instant;
-import java.util.Iterator;
-import java.util.concurrent.TimeUnit;
+import java.util.ArrayList;
+import java.util.List;
 import picocli.CommandLine.Model.CommandSpec;
 
 /** {@code mcp logs}. */
 final class LogsCommand implements Command {
-    private static final Duration WHOLE = Duration.ofMinutes(10);
-
     @Override
     public CommandSpec spec() {
         CommandSpec spec = Models.command(
                 "logs",
-                "Shows what a service's components wrote, interleaved with their names where they are several.");
-        spec.addPositional(Models.required(0, "SERVICE[/COMPONENT]", "Whose logs."));
+                "Shows what components wrote, of one service or several, in the order of time and with their names.");
+        spec.addPositional(Models.several(0, "SERVICE[/COMPONENT]", "Whose logs."));
         spec.addOption(Models.flag("--follow", "Go on as more is written, until interrupted."));
         spec.addOption(
                 Models.value("--since", "TIME", "Not older than this: 90s, 10m, 2h, 1d12h, or 2026-01-31T12:00:00Z."));
@@ -38,60 +28,42 @@ final class LogsCommand implements Command {
 
     @Override
     public int run(Arguments arguments, Session session) {
-        Target target = arguments.requiredTarget(0);
+        List<Target> targets = new ArrayList<>();
+        for (String text : arguments.all(0)) {
+            Target target = Arguments.checkedTarget(text);
+            if (!targets.contains(target)) {
+                targets.add(target);
+            }
+        }
         boolean follow = arguments.flag("--follow");
-        LogsRequest.Builder request = LogsRequest.newBuilder()
-                .setService(target.service().value())
-                .setComponent(target.component().map(Name::value).orElse(""))
-                .setFollow(follow)
-                .setPrevious(arguments.flag("--previous"));
+        LogsRequest.Builder request =
+                LogsRequest.newBuilder().setFollow(follow).setPrevious(arguments.flag("--previous"));
         arguments
                 .text("--since")
                 .ifPresent(s -> request.setSinceMs(
                         Times.parse(s, session.clock().instant(), "--since").toEpochMilli()));
         arguments.text("--tail").ifPresent(t -> request.setTail(tail(t)));
-        ClientConfig.Node node = Place.of(session, arguments, target.service());
-        Duration limit = Nodes.limit(session, WHOLE);
-        try (AgentChannel channel = Nodes.channel(session, node)) {
-            AgentGrpc.AgentBlockingStub stub = AgentGrpc.newBlockingStub(channel);
-            if (!follow || session.timeoutSeconds().isPresent()) {
-                stub = stub.withDeadlineAfter(limit.toNanos(), TimeUnit.NANOSECONDS);
+        LogStreams streams = new LogStreams(session, request.build());
+        List<Integer> statuses = new ArrayList<>();
+        for (Target target : targets) {
+            try {
+                streams.open(Place.of(session, arguments, target.service()), target);
+            } catch (ProblemException e) {
+                if (targets.size() == 1) {
+                    throw e;
+                }
+                Report.toPeople(session, e.problem());
+                statuses.add(Problems.exitStatus(e.problem().kind()));
             }
-            Iterator<LogLine> lines = stub.logs(request.build());
-            while (lines.hasNext()) {
-                print(session, node, target, lines.next(), follow);
-            }
-            return ExitStatus.DONE;
-        } catch (StatusRuntimeException e) {
+        }
+        LogPrinter printer = new LogPrinter(session, targets);
+        List<Problem> problems = streams.read(printer);
+        if (targets.size() == 1 && !problems.isEmpty()) {
             session.out().flush();
-            throw new ProblemException(Nodes.at(node, Nodes.explain(e, limit)), e);
+            throw problems.getFirst().exception();
         }
-    }
-
-    private static void print(Session session, ClientConfig.Node node, Target target, LogLine line, boolean follow) {
-        if (session.json()) {
-            session.out()
-                    .println(Json.write(Json.object(
-                            "time",
-                            Instant.ofEpochMilli(line.getTimeMs()).toString(),
-                            "node",
-                            node.name().value(),
-                            "service",
-                            target.service().value(),
-                            "component",
-                            line.getComponent(),
-                            "stream",
-                            line.getStream(),
-                            "text",
-                            line.getText())));
-        } else {
-            String name = target.component().isPresent() ? "" : Text.printable(line.getComponent()) + " | ";
-            String text = session.streams().outIsTerminal() ? Text.printable(line.getText()) : line.getText();
-            session.out().println(name + text);
-        }
-        if (follow) {
-            session.out().flush();
-        }
+        problems.forEach(p -> statuses.add(Problems.exitStatus(p.kind())));
+        return View.heaviest(statuses);
     }
 
     private static int tail(String text) {

@@ -42,6 +42,19 @@ final class Models {
         return positional(index, label, "1", description);
     }
 
+    /** One or more, to be read with {@link Arguments#all}. */
+    static PositionalParamSpec several(int index, String label, String description) {
+        return PositionalParamSpec.builder()
+                .index(index + "..*")
+                .arity("1..*")
+                .required(true)
+                .type(java.util.List.class)
+                .auxiliaryTypes(String.class)
+                .paramLabel(label)
+                .description(description)
+                .build();
+    }
+
     static PositionalParamSpec optional(int index, String label, String description) {
         return positional(index, label, "0..1", description);
     }

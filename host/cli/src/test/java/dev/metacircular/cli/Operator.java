@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -28,7 +29,9 @@ final class Operator implements AutoCloseable {
 
     final Path home;
     private final List<TestAgent> agents = new ArrayList<>();
+    private final Map<String, String> variables = new HashMap<>();
     private String input = "";
+    private Session.Streams streams = Session.Streams.NONE;
 
     Operator(Path home) {
         this.home = home;
@@ -124,6 +127,18 @@ final class Operator implements AutoCloseable {
         return this;
     }
 
+    /** From now on what is printed goes to a terminal. */
+    Operator onTerminal() {
+        streams = new Session.Streams(false, true, false);
+        return this;
+    }
+
+    /** Sets an environment variable of the commands that follow. */
+    Operator variable(String name, String value) {
+        variables.put(name, value);
+        return this;
+    }
+
     /** With a fixed clock, and with paths and ports replaced by words. */
     Result mcp(String... arguments) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
@@ -132,14 +147,21 @@ final class Operator implements AutoCloseable {
                 new ByteArrayInputStream(input.getBytes(StandardCharsets.UTF_8)),
                 new PrintStream(out, true, StandardCharsets.UTF_8),
                 new PrintStream(err, true, StandardCharsets.UTF_8),
-                Session.Streams.NONE,
-                Map.of("MCP_CONFIG", home.toString(), "HOME", home.toString()),
+                streams,
+                environment(),
                 Clock.fixed(Instant.ofEpochMilli(ScriptedAgent.STARTED_MS).plusSeconds(905), ZoneOffset.UTC),
                 Optional.empty(),
                 false,
                 Optional.empty());
         int exit = Cli.run(arguments, session);
         return new Result(exit, plain(out), plain(err));
+    }
+
+    private Map<String, String> environment() {
+        Map<String, String> environment = new HashMap<>(variables);
+        environment.put("MCP_CONFIG", home.toString());
+        environment.put("HOME", home.toString());
+        return environment;
     }
 
     private String plain(ByteArrayOutputStream stream) {
