@@ -70,10 +70,10 @@ final class Agent implements AutoCloseable {
         registry = Registry.open(directory, clock);
         Ledger ledger = new RegistryLedger(registry);
         EventLog events = new EventLog(ledger, clock);
-        NodeView view = new NodeView(registry, ledger);
+        NodeView view = new NodeView(node, registry, ledger);
         locks = new ServiceLocks(clock);
         Backends.Made made = backends.make(directory, config);
-        runtimes = made.runtimes();
+        runtimes = made.runtimes().adopting(node, view);
         VolumeDirectories volumes = new VolumeDirectories(config.services(), config.allowedHostPaths());
         boolean enforceLimits = config.limits() == AgentConfig.LimitMode.ENFORCE;
         SecretStore secrets = new SecretStore(directory.resolve("secrets"), clock);
@@ -117,6 +117,7 @@ final class Agent implements AutoCloseable {
                 outcomes,
                 deploys,
                 new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, tracks, events),
+                new AdoptionService(node, registry, runtimes, view, locks, volumes, events),
                 new StatusService(node, registry, view, observations, locks, supervisor, secrets),
                 new LogService(view, runtimes),
                 new ExecService(view, runtimes, outcomes),
@@ -130,6 +131,14 @@ final class Agent implements AutoCloseable {
         Thread.startVirtualThread(observations::refreshAvailability);
         Thread.startVirtualThread(() -> Leftovers.collect(runtimes, transfers));
         events.node(EventLog.Kind.AGENT_STARTED, "version " + Version.TEXT);
+        registry.restored()
+                .ifPresent(
+                        r -> events.node(
+                                EventLog.Kind.REGISTRY_RESTORED,
+                                r.why() + "; " + r.snapshot().name() + " took its place: what was changed since "
+                                        + r.lostSince()
+                                        + " is lost, revoked tokens included; the damaged file is " + r.damaged()
+                                        + "; nothing is stopped for what the old rows say until mcp sync, deploy, start or stop of the service"));
         if (renewed) {
             events.node(EventLog.Kind.CERTIFICATE_RENEWED, "the server's certificate now ends on " + pki.serverEnds());
         }

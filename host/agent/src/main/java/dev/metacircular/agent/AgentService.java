@@ -4,6 +4,8 @@ import dev.metacircular.contract.Messages;
 import dev.metacircular.contract.Problems;
 import dev.metacircular.contract.v1.AddTokenRequest;
 import dev.metacircular.contract.v1.AddTokenResponse;
+import dev.metacircular.contract.v1.AdoptRequest;
+import dev.metacircular.contract.v1.AdoptResponse;
 import dev.metacircular.contract.v1.AgentGrpc;
 import dev.metacircular.contract.v1.DeployRequest;
 import dev.metacircular.contract.v1.DeployResult;
@@ -67,7 +69,7 @@ import java.util.function.Supplier;
 /** The contract's calls, each handed to what does it. */
 final class AgentService extends AgentGrpc.AgentImplBase {
     private static final List<String> FEATURES =
-            List.of("deploy", "events", "logs", "exec", "tokens", "doctor", "purge_data", "files", "secrets");
+            List.of("deploy", "events", "logs", "exec", "tokens", "doctor", "purge_data", "files", "secrets", "adopt");
 
     private final Parts parts;
 
@@ -78,6 +80,7 @@ final class AgentService extends AgentGrpc.AgentImplBase {
             Outcomes outcomes,
             DeployService deploys,
             OperatorActions actions,
+            AdoptionService adoption,
             StatusService status,
             LogService logs,
             ExecService exec,
@@ -163,7 +166,7 @@ final class AgentService extends AgentGrpc.AgentImplBase {
         }
     }
 
-    private static Service service(ServiceDocument document) {
+    static Service service(ServiceDocument document) {
         return Messages.fromMessage(document, toml -> ComponentDocuments.read(Messages.DOCUMENT_VERSION, toml));
     }
 
@@ -264,6 +267,22 @@ final class AgentService extends AgentGrpc.AgentImplBase {
     @Override
     public void events(EventsRequest request, StreamObserver<Event> observer) {
         StreamReceiver.serve(observer, receiver -> parts.events().read(request, receiver));
+    }
+
+    @Override
+    public void adopt(AdoptRequest request, StreamObserver<AdoptResponse> observer) {
+        Caller caller = Caller.current();
+        answer(
+                observer,
+                () -> request.getDryRun()
+                        ? parts.adoption().adopt(caller.token(), request)
+                        : parts.outcomes()
+                                .once(
+                                        caller,
+                                        request.getIdempotencyKey(),
+                                        "Adopt",
+                                        AdoptResponse.parser(),
+                                        () -> parts.adoption().adopt(caller.token(), request)));
     }
 
     @Override

@@ -85,6 +85,10 @@ final class EventLog {
         /** Desired states were changed. */
         DESIRED_CHANGED(Urgency.NONE),
         PURGED(Urgency.NONE),
+        /** A running container was taken over. */
+        ADOPTED(Urgency.NONE),
+        /** The registry was damaged, and a snapshot took its place. */
+        REGISTRY_RESTORED(Urgency.URGENT),
         RUNTIME_UNAVAILABLE(Urgency.URGENT),
         RUNTIME_AVAILABLE(Urgency.NONE),
         /** The alert command failed, or alerts were dropped; raises no alert itself. */

@@ -98,6 +98,15 @@ final class Healing {
         return delayed(s, now, new Action.Start(instance, true));
     }
 
+    /** What an adopted instance's own restart policy is for is left to it, and only a deploy makes another in its place. */
+    static Action whileAdopted(Action action) {
+        return switch (action) {
+            case Action.Start(var _, boolean recovers) when recovers -> new Action.Nothing();
+            case Action.Create(), Action.Wait(var _), Action.GiveUp() -> new Action.Nothing();
+            case Action.Nothing(), Action.Start(var _, var _), Action.Stop(var _) -> action;
+        };
+    }
+
     /** A node that lost its power leaves no time of the end. */
     private static boolean endedByItself(Instance instance) {
         return instance.state() instanceof InstanceState.Ended(int _, Instant startedAt, Instant endedAt)

@@ -2,11 +2,15 @@ package dev.metacircular.agent;
 
 import dev.metacircular.definition.ComponentDocuments;
 import dev.metacircular.model.Component;
+import dev.metacircular.model.ComponentId;
+import dev.metacircular.model.Identity;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
+import dev.metacircular.registry.AdoptedInstance;
 import dev.metacircular.registry.RegisteredComponent;
 import dev.metacircular.registry.RegisteredService;
 import dev.metacircular.registry.Registry;
+import dev.metacircular.runtime.Instance;
 import dev.metacircular.runtime.InstanceId;
 import java.util.Collection;
 import java.util.List;
@@ -15,22 +19,85 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.stream.Collectors;
 
 /**
  * The registry in memory, every document read once. Whoever changes a service's rows calls {@link #refresh}; stop requests are written
  * through it. Safe for any number of threads; a service is seen as it was before or after a change, never in between.
  */
 final class NodeView {
+    private final Name node;
     private final Registry registry;
     private final Ledger ledger;
     private final Map<Name, KnownService> services = new ConcurrentSkipListMap<>();
     private final Set<String> stopRequests = ConcurrentHashMap.newKeySet();
+    /** The generations of services whose rows came from a snapshot. */
+    private final Map<Name, Long> restored = new ConcurrentHashMap<>();
+    /** Adopted instances by their IDs. */
+    private final Map<String, AdoptedInstance> adopted = new ConcurrentHashMap<>();
 
-    NodeView(Registry registry, Ledger ledger) {
+    NodeView(Name node, Registry registry, Ledger ledger) {
+        this.node = node;
         this.registry = registry;
         this.ledger = ledger;
         registry.services().forEach(this::put);
         stopRequests.addAll(registry.stopRequests());
+        refreshAdopted();
+        restored.putAll(registry.restoredServices());
+    }
+
+    /** Takes the adopted instances from the registry anew. */
+    void refreshAdopted() {
+        List<AdoptedInstance> rows = registry.adopted();
+        rows.forEach(a -> adopted.put(a.instance(), a));
+        adopted.keySet().retainAll(rows.stream().map(AdoptedInstance::instance).collect(Collectors.toSet()));
+    }
+
+    boolean hasAdopted() {
+        return !adopted.isEmpty();
+    }
+
+    /** What an instance without labels is, if it was taken over. */
+    Optional<Identity> adopted(InstanceId instance) {
+        return Optional.ofNullable(adopted.get(instance.value()))
+                .map(a -> new Identity(node, a.component(), a.generation(), Identity.ADOPTED));
+    }
+
+    /** Whether the component was taken over and not deployed since. */
+    boolean isAdopted(ComponentId id) {
+        return adopted.values().stream().anyMatch(a -> a.component().equals(id));
+    }
+
+    /** Whether its rows came from a snapshot and nobody has said since what should be: then nothing of it is ended. */
+    boolean isRestored(KnownService service) {
+        return Long.valueOf(service.generation()).equals(restored.get(service.name()));
+    }
+
+    /** An operator has said what should be. */
+    void confirmRestored(Name service) {
+        if (restored.containsKey(service)) {
+            registry.confirmRestored(service);
+            restored.remove(service);
+        }
+    }
+
+    /** Forgets it; costs nothing where there is none. */
+    void dropAdopted(InstanceId instance) {
+        if (adopted.containsKey(instance.value())) {
+            registry.dropAdopted(instance.value());
+            adopted.remove(instance.value());
+        }
+    }
+
+    /** Forgets those that are gone and whose component has another instance now. */
+    void dropReplaced(List<Instance> everything) {
+        for (AdoptedInstance a : List.copyOf(adopted.values())) {
+            List<Instance> own = Instances.of(everything, a.component());
+            if (!own.isEmpty() && own.stream().noneMatch(i -> i.id().value().equals(a.instance()))) {
+                registry.dropAdopted(a.instance());
+                adopted.remove(a.instance());
+            }
+        }
     }
 
     /** Takes a service's rows from the registry anew. */

@@ -60,6 +60,7 @@ final class OperatorActions {
         try (ServiceLocks.Held _ = locks.acquire(name, "a change of its desired state by " + by)) {
             KnownService before = view.require(name);
             long generation = registry.setDesired(name, baseGeneration, active, desired);
+            view.confirmRestored(name);
             view.refresh(name);
             KnownService after = view.require(name);
             if (generation != before.generation()) {

@@ -1,5 +1,6 @@
 package dev.metacircular.agent;
 
+import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Instance;
@@ -18,6 +19,13 @@ final class Runtimes implements AutoCloseable {
 
     Runtimes(Collection<? extends Runtime> runtimes) {
         runtimes.forEach(r -> byKind.put(r.kind(), r));
+    }
+
+    /** The same backends, in whose listings adopted instances have their identity. */
+    Runtimes adopting(Name node, NodeView view) {
+        return new Runtimes(byKind.values().stream()
+                .map(r -> new AdoptingRuntime(r, node, view))
+                .toList());
     }
 
     Collection<Runtime> all() {

@@ -208,7 +208,7 @@ final class Supervisor {
     private Healing.Action look(KnownService service, KnownService.Member m, List<Instance> own) {
         Optional<Instance> chosen = Instances.chosen(own, m.id(), service.generation());
         Track track = tracks.of(m.id());
-        Healing.Action action = Healing.decide(
+        Healing.Action decided = Healing.decide(
                 new Healing.Situation(
                         m.desired(),
                         m.component().restart(),
@@ -221,6 +221,7 @@ final class Supervisor {
                         m.id().hashCode(),
                         booting),
                 clock.instant());
+        Healing.Action action = restrained(service, m.id(), chosen, decided);
         switch (action) {
             case Healing.Action.Wait(Instant until) -> tracks.setDue(m.id(), Optional.of(until));
             case Healing.Action.GiveUp() -> tracks.giveUp(m.id());
@@ -230,6 +231,16 @@ final class Supervisor {
                     Healing.Action.Stop(var _) -> tracks.setDue(m.id(), Optional.empty());
         }
         return action;
+    }
+
+    private Healing.Action restrained(
+            KnownService service, ComponentId id, Optional<Instance> chosen, Healing.Action decided) {
+        if (decided instanceof Healing.Action.Stop && view.isRestored(service)) {
+            return new Healing.Action.Nothing();
+        }
+        boolean adopted =
+                chosen.map(i -> i.identity().orElseThrow().isAdopted()).orElseGet(() -> view.isAdopted(id));
+        return adopted ? Healing.whileAdopted(decided) : decided;
     }
 
     private boolean needsWork(KnownService service, KnownService.Member m, Healing.Action action, List<Instance> own) {
@@ -242,8 +253,8 @@ final class Supervisor {
     }
 
     /** Instances besides the one that counts; none of an ignored component. */
-    private static List<Instance> spares(KnownService service, KnownService.Member m, List<Instance> own) {
-        if (m.desired() == Desired.IGNORE || own.size() < 2) {
+    private List<Instance> spares(KnownService service, KnownService.Member m, List<Instance> own) {
+        if (m.desired() == Desired.IGNORE || own.size() < 2 || view.isRestored(service)) {
             return List.of();
         }
         Optional<Instance> chosen = Instances.chosen(own, m.id(), service.generation());

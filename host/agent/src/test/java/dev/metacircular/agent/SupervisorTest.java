@@ -256,4 +256,23 @@ class SupervisorTest {
         pass();
         assertThat(runs()).isTrue();
     }
+
+    @Test
+    void whatRunsIsNotStoppedForRowsThatCameFromASnapshotUntilAnOperatorSpeaks() throws Exception {
+        deployed(new RestartPolicy.UnlessStopped());
+        long generation = node.generation(SHOP);
+        generation = node.actions
+                .setDesired("tester", SHOP, generation, Optional.of(false), Map.of())
+                .generation();
+        node.registry.snapshot();
+        node.actions.setDesired("tester", SHOP, generation, Optional.of(true), Map.of());
+        node.restartWith(file -> java.nio.file.Files.write(file, new byte[0]));
+        node.settle();
+        assertThat(node.registry.restored()).isPresent();
+        assertThat(node.view.require(SHOP).active()).isFalse();
+        assertThat(runs()).isTrue();
+
+        node.actions.setDesired("tester", SHOP, node.generation(SHOP), Optional.of(false), Map.of());
+        assertThat(runs()).isFalse();
+    }
 }

@@ -37,10 +37,12 @@ final class TestNode implements AutoCloseable {
     Steps steps = new Steps();
     Registry registry;
     NodeView view;
+    Runtimes runtimes;
     ServiceLocks locks;
     Recovery recovery;
     DeployService deploys;
     OperatorActions actions;
+    AdoptionService adoption;
     Supervisor supervisor;
     StatusService status;
     Lifecycle lifecycle;
@@ -84,9 +86,10 @@ final class TestNode implements AutoCloseable {
     private void wire(boolean booting) {
         steps = new Steps();
         Ledger ledger = steps.watch(new RegistryLedger(registry));
-        Runtimes runtimes = new Runtimes(List.of(steps.watch(fake)));
+        Runtimes plain = new Runtimes(List.of(steps.watch(fake)));
         EventLog events = new EventLog(ledger, clock);
-        view = new NodeView(registry, ledger);
+        view = new NodeView(NODE, registry, ledger);
+        runtimes = plain.adopting(NODE, view);
         locks = new ServiceLocks(clock);
         VolumeDirectories volumes = new VolumeDirectories(directory.resolve("services"), List.of());
         secrets = secretStore();
@@ -116,6 +119,7 @@ final class TestNode implements AutoCloseable {
                 clock,
                 booting));
         actions = new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, tracks, events);
+        adoption = new AdoptionService(NODE, registry, runtimes, view, locks, volumes, events);
         status = new StatusService(NODE, registry, view, new Observations(runtimes), locks, supervisor, secrets);
     }
 
@@ -136,6 +140,18 @@ final class TestNode implements AutoCloseable {
         registry.close();
         registry = Registry.open(directory, clock);
         wire(booting);
+    }
+
+    /** Does something to the registry's file between two agents. */
+    interface Harm {
+        void to(Path file) throws java.io.IOException;
+    }
+
+    void restartWith(Harm harm) throws java.io.IOException {
+        registry.close();
+        harm.to(directory.resolve("registry.db"));
+        registry = Registry.open(directory, clock);
+        wire(false);
     }
 
     /** Looks and acts until nothing is left to do. */

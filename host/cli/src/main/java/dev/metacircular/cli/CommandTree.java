@@ -29,6 +29,7 @@ final class CommandTree {
         COMMANDS.put("ps", () -> leaf(new PsCommand()));
         COMMANDS.put("status", () -> leaf(new StatusCommand()));
         COMMANDS.put("sync", () -> leaf(new SyncCommand()));
+        COMMANDS.put("adopt", () -> leaf(new AdoptCommand()));
         COMMANDS.put("events", () -> leaf(new EventsCommand()));
         COMMANDS.put("logs", () -> leaf(new LogsCommand()));
         COMMANDS.put("exec", () -> leaf(new ExecCommand()));
@@ -42,7 +43,15 @@ final class CommandTree {
                         new SecretCommands.Set(),
                         new SecretCommands.ListSecrets(),
                         new SecretCommands.Remove()));
-        COMMANDS.put("service", () -> group("service", "Works on service definition files.", new ServiceShowCommand()));
+        COMMANDS.put(
+                "service",
+                () -> group(
+                        "service",
+                        "Works on service definition files.",
+                        new ServiceShowCommand(),
+                        new ServiceEditCommand(),
+                        new ServiceExportCommand(),
+                        new ServiceNewCommand()));
         COMMANDS.put("purge", () -> leaf(new PurgeCommand()));
         COMMANDS.put(
                 "node",

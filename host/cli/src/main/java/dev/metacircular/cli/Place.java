@@ -32,7 +32,8 @@ final class Place {
         return registered(session, service);
     }
 
-    private static ClientConfig.Node registered(Session session, Name service) {
+    /** The one node that has it registered. */
+    static ClientConfig.Node registered(Session session, Name service) {
         ClientConfig config = session.config();
         ListRequest request =
                 ListRequest.newBuilder().setService(service.value()).build();

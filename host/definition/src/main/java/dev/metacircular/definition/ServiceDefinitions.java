@@ -57,6 +57,11 @@ public final class ServiceDefinitions {
         };
     }
 
+    /** What a text would mean as the service's file. */
+    public Parsed<Service> check(Name service, String text) {
+        return DefinitionReader.read(file(service), text);
+    }
+
     /**
      * Every file of the folder, by name. Besides its own faults, a file has one for each component whose canonical name a
      * component of an earlier file has taken on the same node.
@@ -166,7 +171,7 @@ public final class ServiceDefinitions {
                     .at(file.toString())
                     .next(
                             known.isEmpty()
-                                    ? "write it there; docs/service-definition.md has every key"
+                                    ? "mcp service new " + service + " writes one to begin with"
                                     : "there are definitions of " + known)
                     .exception();
         }

@@ -4,6 +4,7 @@ import dev.metacircular.model.Component;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.HealthCheck;
+import dev.metacircular.model.Identity;
 import dev.metacircular.model.Name;
 import dev.metacircular.plan.Current.Existing;
 import dev.metacircular.plan.Current.Registered;
@@ -136,7 +137,8 @@ public final class Planner {
         networks.addAll(networksOf(id, component));
         boolean runs = latest.filter(Existing::running).isPresent();
         boolean makesRoom = runs && mustMakeRoom(component.name());
-        boolean stopsFirst = runs && !makesRoom && cannotOverlap(component);
+        boolean adopted = latest.filter(Planner::isAdopted).isPresent();
+        boolean stopsFirst = runs && !makesRoom && (adopted || cannotOverlap(component));
         latest.ifPresent(old -> {
             if (makesRoom) {
                 earlyStops.add(new Operation.Stop(id, old.instance(), "another component needs its ports or volumes"));
@@ -173,7 +175,15 @@ public final class Planner {
                         .anyMatch(c -> c.excludes(before.component()));
     }
 
+    /** Nobody knows what it holds. */
+    private static boolean isAdopted(Existing old) {
+        return old.documentDigest().equals(Identity.ADOPTED);
+    }
+
     private Optional<String> difference(Existing old, Item item) {
+        if (isAdopted(old)) {
+            return Optional.of("it was adopted");
+        }
         if (!old.documentDigest().equals(item.digest())) {
             return Optional.of(
                     item.component().secrets().isEmpty()

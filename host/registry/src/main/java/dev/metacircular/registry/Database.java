@@ -2,6 +2,8 @@ package dev.metacircular.registry;
 
 import dev.metacircular.model.ProblemException;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -10,6 +12,7 @@ import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Properties;
 import java.util.concurrent.ArrayBlockingQueue;
@@ -70,6 +73,9 @@ final class Database implements AutoCloseable {
                 Files.createFile(
                         file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
             }
+            if (!isNew) {
+                requireHeader(file);
+            }
             Database database = new Database(file);
             try {
                 database.check();
@@ -79,9 +85,40 @@ final class Database implements AutoCloseable {
                 database.close();
                 throw e;
             }
-        } catch (SQLException | IOException e) {
+        } catch (SQLException e) {
+            throw failed(file, "cannot open the registry " + file + ": " + e.getMessage(), e);
+        } catch (IOException e) {
             throw new RegistryException("cannot open the registry " + file + ": " + e.getMessage(), e);
         }
+    }
+
+    /** SQLite takes a file that is too short for a page for an empty database (SQLite documentation, "Database File Format", 1.3). */
+    private static void requireHeader(Path file) throws IOException {
+        byte[] magic = "SQLite format 3\0".getBytes(StandardCharsets.US_ASCII);
+        try (InputStream in = Files.newInputStream(file)) {
+            byte[] head = in.readNBytes(magic.length);
+            if (head.length > 0 && !Arrays.equals(head, magic)) {
+                throw new DamagedException(
+                        "the registry " + file + " is damaged: it does not begin as SQLite's files do");
+            }
+        }
+    }
+
+    /** Tells damage of the file (SQLite documentation, "Result and Error Codes") from every other failure. */
+    private static RegistryException failed(Path file, String message, Exception failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof SQLException sql && isDamage(sql.getErrorCode())) {
+                return new DamagedException("the registry " + file + " is damaged: " + sql.getMessage(), failure);
+            }
+        }
+        return new RegistryException(message, failure);
+    }
+
+    private static boolean isDamage(int code) {
+        int corrupt = 11;
+        int notADatabase = 26;
+        int shortRead = 522;
+        return (code & 0xff) == corrupt || (code & 0xff) == notADatabase || code == shortRead;
     }
 
     private Handle openHandle(boolean readOnly) throws SQLException {
@@ -108,8 +145,7 @@ final class Database implements AutoCloseable {
         List<String> faults = read(
                 h -> h.createQuery("PRAGMA quick_check(5)").mapTo(String.class).list());
         if (!faults.equals(List.of("ok"))) {
-            throw new RegistryException("the registry " + file + " is damaged (" + String.join("; ", faults)
-                    + "): stop the agent and restore a snapshot from the directory snapshots beside it");
+            throw new DamagedException("the registry " + file + " is damaged (" + String.join("; ", faults) + ")");
         }
     }
 
@@ -193,7 +229,7 @@ final class Database implements AutoCloseable {
                 case RegistryException known -> throw known;
                 case ProblemException refusal -> throw refusal;
                 case Exception cause ->
-                    throw new RegistryException("the registry " + file + " failed: " + firstLine(cause), cause);
+                    throw failed(file, "the registry " + file + " failed: " + firstLine(cause), cause);
                 case Error error -> throw error;
                 case null, default -> throw new IllegalStateException(e);
             }

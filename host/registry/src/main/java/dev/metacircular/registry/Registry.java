@@ -4,20 +4,14 @@ import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
 
 /**
@@ -36,44 +30,63 @@ public final class Registry implements AutoCloseable {
     /** So many snapshots are kept. */
     public static final int SNAPSHOTS_KEPT = 24;
 
-    private static final DateTimeFormatter SNAPSHOT_NAME = DateTimeFormatter.ofPattern(
-                    "'registry-'yyyyMMdd'T'HHmmss.SSS'Z.db'")
-            .withZone(ZoneOffset.UTC);
-
-    private final Path directory;
+    private final Snapshots snapshots;
     private final Clock clock;
     private final Database database;
 
+    private final Optional<Restored> restored;
+
     private Registry(Path directory, Clock clock) {
-        this.directory = directory;
         this.clock = clock;
-        this.database = Database.open(directory.resolve("registry.db"), d -> snapshot(d));
+        this.snapshots = new Snapshots(directory, clock);
+        Path file = directory.resolve("registry.db");
+        Optional<Restored> replaced = Optional.empty();
+        Database opened;
+        try {
+            snapshots.requireContent(file);
+            opened = Database.open(file, snapshots::take);
+        } catch (DamagedException e) {
+            replaced = Optional.of(snapshots.replace(file, e));
+            opened = Database.open(file, snapshots::take);
+            opened.run(Restoring::markAll);
+        }
+        this.database = opened;
+        this.restored = replaced;
+    }
+
+    /** That the registry was damaged when it was opened, and what took its place; empty if it was not. */
+    public Optional<Restored> restored() {
+        return restored;
     }
 
     /**
      * Opens {@code registry.db} in the directory, making it where there is none, and brings it to this version's form after taking
-     * a snapshot.
+     * a snapshot. In the place of a damaged file the newest good snapshot is put, see {@link #restored}.
+     *
+     * @throws RegistryException if it cannot be opened, is newer than this program, or is damaged and there is no good snapshot
      */
     public static Registry open(Path directory, Clock clock) {
         return new Registry(directory, clock);
     }
 
     public List<RegisteredService> services() {
-        return database.read(h -> {
-            Map<String, List<RegisteredComponent>> components =
-                    h.createQuery("SELECT * FROM component ORDER BY service, position").map(Rows::component).stream()
-                            .collect(Collectors.groupingBy(c -> c.id().service().value()));
-            return h.createQuery("SELECT * FROM service ORDER BY name")
-                    .map((rs, ctx) -> Rows.service(rs, components.getOrDefault(rs.getString("name"), List.of())))
-                    .list();
-        });
+        return database.read(Registry::services);
+    }
+
+    static List<RegisteredService> services(Handle h) {
+        Map<String, List<RegisteredComponent>> components =
+                h.createQuery("SELECT * FROM component ORDER BY service, position").map(Rows::component).stream()
+                        .collect(Collectors.groupingBy(c -> c.id().service().value()));
+        return h.createQuery("SELECT * FROM service ORDER BY name")
+                .map((rs, ctx) -> Rows.service(rs, components.getOrDefault(rs.getString("name"), List.of())))
+                .list();
     }
 
     public Optional<RegisteredService> service(Name name) {
         return database.read(h -> find(h, name));
     }
 
-    private static Optional<RegisteredService> find(Handle h, Name name) {
+    static Optional<RegisteredService> find(Handle h, Name name) {
         List<RegisteredComponent> components = h.createQuery(
                         "SELECT * FROM component WHERE service = :s ORDER BY position")
                 .bind("s", name.value())
@@ -92,7 +105,8 @@ public final class Registry implements AutoCloseable {
 
     private static long reserve(Handle h, Name service) {
         return h.createQuery("""
-                        INSERT INTO generation (service, reserved) VALUES (:s, 1)
+                        INSERT INTO generation (service, reserved)
+                          SELECT :s, 1 + coalesce((SELECT generation FROM restored WHERE service = ''), 0) WHERE true
                         ON CONFLICT (service) DO UPDATE SET reserved = reserved + 1
                         RETURNING reserved""").bind("s", service.value()).mapTo(Long.class).one();
     }
@@ -106,9 +120,9 @@ public final class Registry implements AutoCloseable {
      */
     public void beginDeploy(PendingDeploy deploy, long baseGeneration) {
         database.run(h -> {
-            requireGeneration(h, deploy.service(), baseGeneration);
-            requireNoPending(h, deploy.service());
-            requireFreeNames(h, deploy);
+            Refusals.requireGeneration(h, deploy.service(), baseGeneration);
+            Refusals.requireNoPending(h, deploy.service());
+            Refusals.requireFreeNames(h, deploy.service(), deploy.components());
             h.createUpdate("INSERT INTO pending_deploy VALUES (:s, :g, :t, :by, 0, :active)")
                     .bind("s", deploy.service().value())
                     .bind("g", deploy.generation())
@@ -211,9 +225,9 @@ public final class Registry implements AutoCloseable {
      */
     public long setDesired(Name service, long baseGeneration, Optional<Boolean> active, Map<Name, Desired> desired) {
         return database.write(h -> {
-            RegisteredService before = find(h, service).orElseThrow(() -> notRegistered(service));
-            requireGeneration(h, service, baseGeneration);
-            requireNoPending(h, service);
+            RegisteredService before = find(h, service).orElseThrow(() -> Refusals.notRegistered(service));
+            Refusals.requireGeneration(h, service, baseGeneration);
+            Refusals.requireNoPending(h, service);
             for (Name component : desired.keySet()) {
                 if (before.find(component).isEmpty()) {
                     throw Problem.of(Problem.Kind.NOT_FOUND, "the component is not registered")
@@ -252,10 +266,10 @@ public final class Registry implements AutoCloseable {
     public void forget(Name service, long baseGeneration) {
         database.run(h -> {
             if (find(h, service).isEmpty()) {
-                throw notRegistered(service);
+                throw Refusals.notRegistered(service);
             }
-            requireGeneration(h, service, baseGeneration);
-            requireNoPending(h, service);
+            Refusals.requireGeneration(h, service, baseGeneration);
+            Refusals.requireNoPending(h, service);
             for (String table : List.of("component_state", "alert_sent")) {
                 h.createUpdate("DELETE FROM " + table + " WHERE service = :s")
                         .bind("s", service.value())
@@ -264,7 +278,50 @@ public final class Registry implements AutoCloseable {
             h.createUpdate("DELETE FROM service WHERE name = :s")
                     .bind("s", service.value())
                     .execute();
+            Adoptions.forget(h, service);
         });
+    }
+
+    /** Instances that bear no labels of ours, and the components that they belong to until a deploy. */
+    public List<AdoptedInstance> adopted() {
+        return database.read(Adoptions::all);
+    }
+
+    /**
+     * Appends rows to a service, which is made where there is none, together with the instances that they were taken from.
+     *
+     * @param baseGeneration of the service, 0 if it is not registered
+     * @param above a generation that the service's new one must exceed
+     * @param instances those that bear no labels of ours; their generation is that which is returned
+     * @return the service's generation after it
+     * @throws dev.metacircular.model.ProblemException {@code STALE_PLAN}, {@code LOCKED}, or {@code CONFLICT} if a canonical name is another's
+     */
+    public long adopt(
+            Name service,
+            long baseGeneration,
+            long above,
+            List<RegisteredComponent> rows,
+            Map<ComponentId, AdoptedInstance> instances) {
+        return database.write(h -> {
+            Refusals.requireGeneration(h, service, baseGeneration);
+            Refusals.requireNoPending(h, service);
+            Refusals.requireFreeNames(h, service, rows);
+            long generation = reserve(h, service);
+            if (generation <= above) {
+                generation = above + 1;
+                h.createUpdate("UPDATE generation SET reserved = :g WHERE service = :s")
+                        .bind("g", generation)
+                        .bind("s", service.value())
+                        .execute();
+            }
+            Adoptions.add(h, service, find(h, service), generation, rows, instances);
+            return generation;
+        });
+    }
+
+    /** Forgets an adopted instance, once it is gone. */
+    public void dropAdopted(String instance) {
+        database.run(h -> Adoptions.drop(h, instance));
     }
 
     /** Remembers that an instance's end is asked for; to be called before it is. */
@@ -388,89 +445,25 @@ public final class Registry implements AutoCloseable {
                 .findOne());
     }
 
+    /** Services whose rows came from a snapshot and were not changed since, with their generation then. */
+    public Map<Name, Long> restoredServices() {
+        return database.read(h -> h
+                .createQuery("SELECT service, generation FROM restored WHERE service <> ''")
+                .map((rs, _) -> Map.entry(Name.of(rs.getString(1)), rs.getLong(2)))
+                .stream()
+                .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue)));
+    }
+
+    /** An operator has said what should be: the rows are not the snapshot's any more. */
+    public void confirmRestored(Name service) {
+        database.run(h -> h.createUpdate("DELETE FROM restored WHERE service = :s")
+                .bind("s", service.value())
+                .execute());
+    }
+
     /** Writes a consistent copy into {@code snapshots/} beside the registry and drops the oldest beyond {@link #SNAPSHOTS_KEPT}. */
     public Path snapshot() {
-        return snapshot(database);
-    }
-
-    private Path snapshot(Database from) {
-        Path snapshots = directory.resolve("snapshots");
-        Path target = snapshots.resolve(SNAPSHOT_NAME.format(clock.instant()));
-        try {
-            Files.createDirectories(snapshots);
-            Path partial = Files.createTempFile(snapshots, "partial-", ".db");
-            Files.delete(partial);
-            from.direct(h -> h.createUpdate("VACUUM INTO :f")
-                    .bind("f", partial.toString())
-                    .execute());
-            Files.move(partial, target);
-            try (Stream<Path> all = Files.list(snapshots)) {
-                List<Path> kept = all.filter(p -> p.getFileName().toString().startsWith("registry-"))
-                        .sorted()
-                        .toList();
-                for (Path old : kept.subList(0, Math.max(0, kept.size() - SNAPSHOTS_KEPT))) {
-                    Files.delete(old);
-                }
-            }
-            return target;
-        } catch (IOException e) {
-            throw new RegistryException("cannot write the registry's snapshot " + target + ": " + e.getMessage(), e);
-        }
-    }
-
-    private static void requireGeneration(Handle h, Name service, long expected) {
-        long actual = find(h, service).map(RegisteredService::generation).orElse(0L);
-        if (actual != expected) {
-            throw Problem.of(
-                            Problem.Kind.STALE_PLAN,
-                            "planned from generation " + expected + ", but the service is at generation " + actual
-                                    + " now: someone changed it meanwhile")
-                    .at(service.value())
-                    .next("look at it with mcp status " + service + ", then run the command again")
-                    .exception();
-        }
-    }
-
-    private static void requireNoPending(Handle h, Name service) {
-        h.createQuery("SELECT started_by, started_at_ms FROM pending_deploy WHERE service = :s")
-                .bind("s", service.value())
-                .map((rs, ctx) -> rs.getString(1) + " since " + Instant.ofEpochMilli(rs.getLong(2)))
-                .findOne()
-                .ifPresent(holder -> {
-                    throw Problem.of(Problem.Kind.LOCKED, "a deploy by " + holder + " holds the service")
-                            .at(service.value())
-                            .next("wait for its end; mcp status " + service + " shows how it stands")
-                            .exception();
-                });
-    }
-
-    private static void requireFreeNames(Handle h, PendingDeploy deploy) {
-        for (RegisteredComponent c : deploy.components()) {
-            h.createQuery("""
-                            SELECT service, name FROM component WHERE canonical_name = :n AND service <> :s
-                            UNION ALL
-                            SELECT service, name FROM pending_component WHERE service <> :s
-                              AND CASE WHEN service = name THEN service ELSE service || '-' || name END = :n""")
-                    .bind("n", c.id().canonicalName())
-                    .bind("s", deploy.service().value())
-                    .map((rs, ctx) -> rs.getString(1) + "/" + rs.getString(2))
-                    .findFirst()
-                    .ifPresent(holder -> {
-                        throw Problem.of(
-                                        Problem.Kind.CONFLICT,
-                                        "its name on the node, " + c.id().canonicalName() + ", is taken by " + holder)
-                                .at(c.id().toString())
-                                .next("rename one of the two")
-                                .exception();
-                    });
-        }
-    }
-
-    private static dev.metacircular.model.ProblemException notRegistered(Name service) {
-        return Problem.of(Problem.Kind.NOT_FOUND, "the service is not registered on this node")
-                .at(service.value())
-                .next("mcp deploy " + service)
-                .exception();
+        return snapshots.take(database);
     }
 
     @Override

@@ -1,7 +1,7 @@
 package dev.metacircular.registry;
 
 /** The registry could not be opened, read or written; the message says which file and what to do. */
-public final class RegistryException extends RuntimeException {
+public sealed class RegistryException extends RuntimeException permits DamagedException {
     private static final long serialVersionUID = 1L;
 
     public RegistryException(String message, Throwable cause) {

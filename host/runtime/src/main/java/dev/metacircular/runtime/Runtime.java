@@ -96,6 +96,11 @@ public interface Runtime extends AutoCloseable {
     /** Running a command inside an instance, where this backend can. */
     Optional<Exec> exec();
 
+    /** Taking over instances that this system did not make, where this backend can. */
+    default Optional<Foreign> foreign() {
+        return Optional.empty();
+    }
+
     /** Changes of instances as they happen, where this backend can tell them. */
     Optional<Events> events();
 

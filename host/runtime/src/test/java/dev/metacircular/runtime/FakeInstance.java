@@ -22,6 +22,9 @@ final class FakeInstance {
     final Instant createdAt = Instant.now();
     final List<Line> log = new ArrayList<>();
     String name;
+    /** Whether it bears the labels of its specification's identity. */
+    boolean labelled = true;
+
     InstanceState state = new InstanceState.Created();
 
     @Nullable
@@ -39,7 +42,7 @@ final class FakeInstance {
     }
 
     Optional<Identity> identity() {
-        return spec.map(InstanceSpec::identity);
+        return spec.filter(_ -> labelled).map(InstanceSpec::identity);
     }
 
     List<PortMapping> ports() {

@@ -1,5 +1,6 @@
 package dev.metacircular.runtime;
 
+import dev.metacircular.model.Component;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.HealthCheck;
 import dev.metacircular.model.Identity;
@@ -89,6 +90,39 @@ public final class FakeRuntime implements Runtime {
         instance.state = new InstanceState.Running(Instant.now());
         instances.put(instance.id, instance);
         return instance.id;
+    }
+
+    /** Puts a running instance there as someone else would make it, from an image that {@link #install} put onto the node. */
+    public InstanceId addForeign(String name, Component component) {
+        InstanceId id;
+        synchronized (this) {
+            String image = component.image().toString();
+            Identity none = new Identity(node, ComponentId.of("nobody", "nothing"), 0, "");
+            InstanceSpec spec = new InstanceSpec(
+                    none,
+                    component,
+                    Objects.requireNonNull(images.get(image)).id,
+                    List.of(),
+                    List.of(),
+                    Map.of(),
+                    false);
+            id = new InstanceId(kind, nextId());
+            FakeInstance instance = new FakeInstance(id, name, Optional.of(spec), image, spec.imageId());
+            instance.labelled = false;
+            instances.put(id, instance);
+        }
+        launch(id);
+        return id;
+    }
+
+    @Override
+    public Optional<Foreign> foreign() {
+        return Optional.of(new FakeForeign(this::require, this::call));
+    }
+
+    private synchronized void call(InstanceId id, String name) {
+        requireFree(name);
+        require(id).name = name;
     }
 
     /** Ends an instance from outside with this status, as a crash would. */

@@ -9,6 +9,7 @@ import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Availability;
 import dev.metacircular.runtime.Events;
 import dev.metacircular.runtime.Exec;
+import dev.metacircular.runtime.Foreign;
 import dev.metacircular.runtime.Image;
 import dev.metacircular.runtime.Instance;
 import dev.metacircular.runtime.InstanceId;
@@ -45,6 +46,7 @@ public final class PodmanRuntime implements Runtime {
     private final PodmanExec exec;
     private final PodmanEvents events;
     private final Prober prober;
+    private final ForeignContainers foreign;
 
     public PodmanRuntime(PodmanOptions options) {
         this.options = options;
@@ -58,6 +60,7 @@ public final class PodmanRuntime implements Runtime {
         this.exec = new PodmanExec(libpod);
         this.events = new PodmanEvents(libpod, options.socket());
         this.prober = new Prober(containers, exec);
+        this.foreign = new ForeignContainers(libpod, containers);
     }
 
     @Override
@@ -290,6 +293,11 @@ public final class PodmanRuntime implements Runtime {
     @Override
     public Optional<Exec> exec() {
         return Optional.of(exec);
+    }
+
+    @Override
+    public Optional<Foreign> foreign() {
+        return Optional.of(foreign);
     }
 
     @Override

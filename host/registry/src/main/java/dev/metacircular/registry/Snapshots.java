@@ -1,0 +1,225 @@
+package dev.metacircular.registry;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Clock;
+import java.time.DateTimeException;
+import java.time.Instant;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/** The folder {@code snapshots/} beside the registry: consistent copies of it, the oldest of which go. */
+final class Snapshots {
+    private static final int DAYS_KEPT = 7;
+    private static final int DAMAGED_KEPT = 3;
+    private static final String TIME = "yyyyMMdd'T'HHmmss.SSS'Z'";
+    private static final DateTimeFormatter STAMP =
+            DateTimeFormatter.ofPattern(TIME).withZone(ZoneOffset.UTC);
+    private static final Pattern NAME =
+            Pattern.compile("(?<kind>registry|damaged)-(?<time>[0-9]{8}T[0-9]{6}\\.[0-9]{3}Z)\\.db");
+
+    private final Path folder;
+    private final Clock clock;
+
+    Snapshots(Path directory, Clock clock) {
+        this.folder = directory.resolve("snapshots");
+        this.clock = clock;
+    }
+
+    /** Writes one and drops the oldest beyond what is kept. */
+    Path take(Database from) {
+        Path target = fresh("registry");
+        try {
+            Path partial = temporary();
+            Files.delete(partial);
+            from.direct(h -> h.createUpdate("VACUUM INTO :f")
+                    .bind("f", partial.toString())
+                    .execute());
+            Files.setPosixFilePermissions(partial, PosixFilePermissions.fromString("rw-------"));
+            Files.move(partial, target);
+            prune();
+            return target;
+        } catch (IOException e) {
+            throw new RegistryException("cannot write the registry's snapshot " + target + ": " + e.getMessage(), e);
+        }
+    }
+
+    private Path fresh(String kind) {
+        return folder.resolve(kind + "-" + STAMP.format(clock.instant()) + ".db");
+    }
+
+    private Path temporary() throws IOException {
+        Files.createDirectories(folder);
+        return Files.createTempFile(folder, "partial-", ".db");
+    }
+
+    /** The latest ones, and the last one of each of the days before; of damaged registries a few. */
+    private void prune() throws IOException {
+        List<Path> taken = files("registry");
+        Set<LocalDate> days = new HashSet<>();
+        int kept = 0;
+        for (Path file : taken.reversed()) {
+            boolean first = days.add(time(file).atZone(ZoneOffset.UTC).toLocalDate());
+            boolean keep = kept < Registry.SNAPSHOTS_KEPT || (first && days.size() <= DAYS_KEPT);
+            kept++;
+            if (!keep) {
+                Files.delete(file);
+            }
+        }
+        List<Path> damaged = files("damaged");
+        damaged.subList(0, Math.max(0, damaged.size() - DAMAGED_KEPT)).forEach(Snapshots::deleteAll);
+    }
+
+    /** Oldest first. */
+    private List<Path> files(String kind) throws IOException {
+        try (Stream<Path> all = Files.list(folder)) {
+            return all.filter(p ->
+                            matcher(p).matches() && matcher(p).group("kind").equals(kind))
+                    .sorted()
+                    .toList();
+        } catch (NoSuchFileException _) {
+            return List.of();
+        }
+    }
+
+    private static Matcher matcher(Path file) {
+        Matcher matcher = NAME.matcher(String.valueOf(file.getFileName()));
+        matcher.matches();
+        return matcher;
+    }
+
+    private static Instant time(Path file) {
+        try {
+            return Instant.from(STAMP.parse(matcher(file).group("time")));
+        } catch (DateTimeException e) {
+            return Instant.EPOCH;
+        }
+    }
+
+    /** All that can be restored, newest first. */
+    private List<Snapshot> all() {
+        try {
+            List<Snapshot> all = new ArrayList<>();
+            for (Path file : files("registry")) {
+                all.add(new Snapshot(String.valueOf(file.getFileName()), time(file), Files.size(file)));
+            }
+            all.sort(Comparator.comparing(Snapshot::takenAt).reversed());
+            return List.copyOf(all);
+        } catch (IOException e) {
+            throw new RegistryException("cannot list " + folder + ": " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * A copy of a snapshot, brought to this version's form and checked as a whole.
+     *
+     * @throws RegistryException if it is damaged or newer than this program
+     */
+    private Path usableCopy(Path snapshot) {
+        try {
+            Path copy = temporary();
+            try {
+                Files.copy(snapshot, copy, StandardCopyOption.REPLACE_EXISTING);
+                if (Files.size(copy) == 0) {
+                    throw new DamagedException("the snapshot " + snapshot + " is empty");
+                }
+                Database.open(copy, _ -> {}).close();
+                return copy;
+            } catch (RuntimeException | IOException e) {
+                deleteAll(copy);
+                throw e;
+            }
+        } catch (IOException e) {
+            throw new RegistryException("the snapshot " + snapshot + " cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    private static void deleteAll(Path database) {
+        try {
+            for (String end : List.of("", "-wal", "-shm")) {
+                Files.deleteIfExists(Path.of(database + end));
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /**
+     * SQLite takes an empty file for a new database.
+     *
+     * @throws DamagedException if the registry is empty or gone although there are snapshots of it
+     */
+    void requireContent(Path registry) {
+        try {
+            if (!files("registry").isEmpty() && (!Files.exists(registry) || Files.size(registry) == 0)) {
+                throw new DamagedException(
+                        "the registry " + registry + " is empty or gone, and there are snapshots of it");
+            }
+        } catch (IOException e) {
+            throw new RegistryException("cannot read the registry " + registry + ": " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * Puts the newest usable snapshot in the place of a damaged registry, which is kept.
+     *
+     * @throws DamagedException the same, if there is none
+     */
+    Restored replace(Path registry, DamagedException damage) {
+        for (Snapshot snapshot : all()) {
+            Optional<Path> copy = tryCopy(folder.resolve(snapshot.name()));
+            if (copy.isPresent()) {
+                try {
+                    Path damaged = fresh("damaged");
+                    for (String end : List.of("-wal", "-shm", "")) {
+                        Path part = Path.of(registry + end);
+                        if (Files.exists(part)) {
+                            Files.move(part, Path.of(damaged + end), StandardCopyOption.REPLACE_EXISTING);
+                        }
+                    }
+                    Files.move(copy.get(), registry, StandardCopyOption.ATOMIC_MOVE);
+                    sync(registry);
+                    prune();
+                    return new Restored(snapshot, damaged, String.valueOf(damage.getMessage()));
+                } catch (IOException e) {
+                    throw new RegistryException("cannot restore " + snapshot.name() + ": " + e.getMessage(), e);
+                }
+            }
+        }
+        throw damage;
+    }
+
+    private Optional<Path> tryCopy(Path snapshot) {
+        try {
+            return Optional.of(usableCopy(snapshot));
+        } catch (RegistryException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static void sync(Path file) throws IOException {
+        Path parent = file.toAbsolutePath().getParent();
+        if (parent != null) {
+            try (FileChannel channel = FileChannel.open(parent, StandardOpenOption.READ)) {
+                channel.force(true);
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+package dev.metacircular.registry;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.metacircular.model.ComponentId;
+import dev.metacircular.model.Desired;
+import dev.metacircular.model.Name;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** A damaged registry, and the snapshot that takes its place. */
+class RestoredTest {
+    private static final Name SHOP = Name.of("shop");
+
+    @TempDir
+    private Path directory;
+
+    enum Damage {
+        TRUNCATED,
+        EMPTY,
+        GONE,
+        OVERWRITTEN
+    }
+
+    private Registry open() {
+        return Registry.open(directory, Clock.systemUTC());
+    }
+
+    private static void adopt(Registry registry, String service, long base) {
+        registry.adopt(
+                Name.of(service),
+                base,
+                0,
+                List.of(new RegisteredComponent(
+                        ComponentId.of(service, "c" + base), Desired.RUNNING, 0, 1, "doc", "digest", "image")),
+                Map.of());
+    }
+
+    private Path file() {
+        return directory.resolve("registry.db");
+    }
+
+    private void damage(Damage damage) throws IOException {
+        byte[] content = Files.readAllBytes(file());
+        Files.deleteIfExists(directory.resolve("registry.db-wal"));
+        switch (damage) {
+            case TRUNCATED -> Files.write(file(), java.util.Arrays.copyOf(content, content.length / 2));
+            case EMPTY -> Files.write(file(), new byte[0]);
+            case GONE -> Files.delete(file());
+            case OVERWRITTEN -> {
+                java.util.Arrays.fill(content, (byte) 'x');
+                Files.write(file(), content);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void theNewestSnapshotTakesItsPlaceAndTheDamagedFileIsKept(Damage damage) throws IOException {
+        try (Registry registry = open()) {
+            assertThat(registry.restored()).isEmpty();
+            adopt(registry, "shop", 0);
+            registry.snapshot();
+            adopt(registry, "shop", 1);
+            adopt(registry, "later", 0);
+        }
+        damage(damage);
+        try (Registry registry = open()) {
+            Restored restored = registry.restored().orElseThrow();
+            assertThat(restored.why()).contains("registry.db");
+            assertThat(restored.lostSince()).isNotNull();
+            assertThat(Files.exists(restored.damaged())).isEqualTo(damage != Damage.GONE);
+            assertThat(registry.services()).extracting(RegisteredService::name).containsExactly(SHOP);
+            assertThat(registry.service(SHOP).orElseThrow().components()).hasSize(1);
+            assertThat(registry.restoredServices()).containsExactly(Map.entry(SHOP, 1L));
+        }
+        try (Registry registry = open()) {
+            assertThat(registry.restored()).isEmpty();
+        }
+    }
+
+    @Test
+    void noGenerationOfTheLostTimeIsEverUsedAgain() throws IOException {
+        try (Registry registry = open()) {
+            adopt(registry, "shop", 0);
+            registry.snapshot();
+            for (int i = 0; i < 20; i++) {
+                registry.reserveGeneration(SHOP);
+                registry.reserveGeneration(Name.of("later"));
+            }
+        }
+        damage(Damage.EMPTY);
+        try (Registry registry = open()) {
+            assertThat(registry.reserveGeneration(SHOP)).isGreaterThan(21);
+            assertThat(registry.reserveGeneration(Name.of("later"))).isGreaterThan(20);
+        }
+    }
+
+    @Test
+    void aSnapshotThatIsDamagedTooIsPassedOver() throws IOException, InterruptedException {
+        Path newest;
+        try (Registry registry = open()) {
+            adopt(registry, "shop", 0);
+            registry.snapshot();
+            Thread.sleep(5);
+            newest = registry.snapshot();
+        }
+        Files.write(newest, new byte[] {1, 2, 3});
+        damage(Damage.TRUNCATED);
+        try (Registry registry = open()) {
+            assertThat(registry.restored().orElseThrow().snapshot().name())
+                    .isNotEqualTo(String.valueOf(newest.getFileName()));
+            assertThat(registry.service(SHOP)).isPresent();
+        }
+    }
+
+    @Test
+    void withoutAnyGoodSnapshotItIsNotOpenedAndNotTouched() throws IOException {
+        Path only;
+        try (Registry registry = open()) {
+            adopt(registry, "shop", 0);
+            only = registry.snapshot();
+        }
+        Files.write(only, new byte[] {1});
+        damage(Damage.OVERWRITTEN);
+        byte[] before = Files.readAllBytes(file());
+        assertThatThrownBy(this::open).isInstanceOf(RegistryException.class).hasMessageContaining("damaged");
+        assertThat(Files.readAllBytes(file())).isEqualTo(before);
+    }
+
+    @Test
+    void whatAnOperatorConfirmsIsNotHeldAnyMore() throws IOException {
+        try (Registry registry = open()) {
+            adopt(registry, "shop", 0);
+            registry.snapshot();
+        }
+        damage(Damage.EMPTY);
+        try (Registry registry = open()) {
+            registry.confirmRestored(SHOP);
+            assertThat(registry.restoredServices()).isEmpty();
+            long generation = registry.setDesired(SHOP, 1, Optional.of(false), Map.of());
+            assertThat(generation).isGreaterThan(1);
+        }
+    }
+}
