@@ -54,12 +54,18 @@ final class LogStreams {
     }
 
     private void read(ClientConfig.Node node, Target target, TimeMerge<Line>.Source source) {
+        // The source ends last: with the last one's end the command ends, and what went wrong must be known by then.
+        try (source) {
+            readInto(source, node, target);
+        }
+    }
+
+    private void readInto(TimeMerge<Line>.Source source, ClientConfig.Node node, Target target) {
         LogsRequest own = request.toBuilder()
                 .setService(target.service().value())
                 .setComponent(target.component().map(Name::value).orElse(""))
                 .build();
-        try (source;
-                AgentChannel channel = Nodes.channel(session, node)) {
+        try (AgentChannel channel = Nodes.channel(session, node)) {
             AgentGrpc.AgentBlockingStub stub = AgentGrpc.newBlockingStub(channel);
             if (!request.getFollow() || session.timeoutSeconds().isPresent()) {
                 stub = stub.withDeadlineAfter(limit.toNanos(), TimeUnit.NANOSECONDS);
