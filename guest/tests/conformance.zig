@@ -29,6 +29,7 @@ pub fn main() u8 {
     @import("conformance_io.zig").run();
     @import("conformance_ipc.zig").run();
     @import("conformance_poll.zig").run();
+    @import("conformance_deadline.zig").run();
     // Ended tasks are freed by the next who looks.
     t.sleep(5_000_000);
     const after = stats();

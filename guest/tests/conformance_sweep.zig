@@ -34,6 +34,7 @@ const Objects = struct {
     left: abi.Handle = .none,
     right: abi.Handle = .none,
     set: abi.Handle = .none,
+    deadline: abi.Handle = .none,
     sleeper: t.Thread = .{},
     memory: []align(4096) u8 = &.{},
     stale: [10]u64 = @splat(0),
@@ -68,6 +69,7 @@ fn open() void {
     t.ok(@src(), .ipc_channel_create, .{ 4, 64, &objects.left, &objects.right });
     t.ok(@src(), .ipc_send, .{ objects.left, "message", 7, 0 });
     t.ok(@src(), .io_poll_create, .{&objects.set});
+    t.ok(@src(), .time_deadline, .{ abi.deadline_never, &objects.deadline });
     entry = .{ .handle = @intFromEnum(objects.right), .wanted = .{ .readable = true } };
     t.ok(@src(), .io_poll_update, .{ objects.set, &entry });
     objects.memory = uk.reserve(16 << 12) catch @panic("no memory");
@@ -85,6 +87,9 @@ fn open() void {
     t.ok(@src(), .mem_arena_create, .{ 1 << 20, &handle });
     t.ok(@src(), .mem_arena_drop, .{handle});
     objects.stale[@intFromEnum(abi.HandleTag.mem)] = @intFromEnum(handle);
+    t.ok(@src(), .time_deadline, .{ 0, &handle });
+    t.ok(@src(), .time_deadline_close, .{handle});
+    objects.stale[@intFromEnum(abi.HandleTag.time)] = @intFromEnum(handle);
     var peer: abi.Handle = .none;
     t.ok(@src(), .ipc_channel_create, .{ 1, 1, &handle, &peer });
     t.ok(@src(), .ipc_close, .{handle});
@@ -118,6 +123,7 @@ fn close() void {
     t.ok(@src(), .ipc_close, .{objects.left});
     t.ok(@src(), .ipc_close, .{objects.right});
     t.ok(@src(), .io_poll_close, .{objects.set});
+    t.ok(@src(), .time_deadline_close, .{objects.deadline});
     uk.release(objects.memory);
 }
 
@@ -148,6 +154,9 @@ fn fill() void {
     bases.set(.vm_exit, .{0});
     bases.set(.vm_stop_event, .{&out});
     if (conformance.provided.wall) bases.set(.time_wall, .{&out});
+    bases.set(.time_deadline, .{ abi.deadline_never, &out });
+    bases.set(.time_deadline_set, .{ objects.deadline, 0 });
+    bases.set(.time_deadline_close, .{objects.deadline});
     bases.set(.mem_alloc, .{ 4096, 3, &out });
     bases.set(.mem_free, .{ pages + 4096, 4096 });
     bases.set(.mem_map, .{ 0, 4096, 1, objects.file, 0, &out });
@@ -236,6 +245,7 @@ fn badHandles(id: t.Id, base: [6]u64, argument: abi.Argument, position: usize) v
     const tagged = [_]struct { abi.HandleTag, abi.Handle }{
         .{ .io, objects.file },             .{ .cap, objects.capability }, .{ .mem, objects.arena },
         .{ .task, objects.sleeper.handle }, .{ .ipc, objects.left },       .{ .poll, objects.set },
+        .{ .time, objects.deadline },
     };
     for (tagged) |live| {
         if (argument.tag != null and argument.tag.? != live[0]) {
@@ -245,7 +255,7 @@ fn badHandles(id: t.Id, base: [6]u64, argument: abi.Argument, position: usize) v
 }
 
 fn isLive(value: u64) bool {
-    var list = [_]abi.Handle{ objects.file, objects.directory, objects.console, objects.capability, objects.arena, objects.left, objects.right, objects.set, objects.sleeper.handle, t.me() };
+    var list = [_]abi.Handle{ objects.file, objects.directory, objects.console, objects.capability, objects.arena, objects.left, objects.right, objects.set, objects.deadline, objects.sleeper.handle, t.me() };
     for (&list) |*handle| if (@intFromEnum(handle.*) == value) return true;
     return false;
 }

@@ -215,6 +215,7 @@ fn tagOf(id: t.Id) ?abi.HandleTag {
         .mem_arena_create => .mem,
         .ipc_channel_create => .ipc,
         .io_poll_create => .poll,
+        .time_deadline => .time,
         else => null,
     };
 }
@@ -341,6 +342,9 @@ fn shape(fuzzer: *Fuzzer, id: t.Id, registers: *[6]u64) bool {
             registers[3] = @intFromPtr(&fuzzer.buffer) + 4112;
             if (registers[2] -% @intFromPtr(&fuzzer.buffer) < fuzzer.buffer.len) registers[2] = @intFromPtr(&fuzzer.buffer) + 4096;
         },
+        .time_deadline, .time_deadline_set => if (!chance(random, 4)) {
+            registers[if (id == .time_deadline) 0 else 1] = t.now() + random.uintLessThan(u64, 2_000_000);
+        },
         .ipc_send, .ipc_recv => {
             if (registers[1] -% @intFromPtr(&fuzzer.buffer) < fuzzer.buffer.len) registers[2] = @min(registers[2], fuzzer.buffer.len - 256);
             if (registers[1] -% playground < playground_bytes) registers[2] = @min(registers[2], playground + playground_bytes - registers[1]);
@@ -398,7 +402,7 @@ fn resultAt(id: t.Id) ?usize {
         .io_open => 5,
         .vm_stop_event => 0,
         .cap_acquire, .mem_alloc => 2,
-        .task_spawn, .mem_arena_create => 1,
+        .task_spawn, .mem_arena_create, .time_deadline => 1,
         .io_poll_create => 0,
         .ipc_channel_create => 2,
         else => null,
@@ -414,6 +418,7 @@ fn close(held: Held) void {
             .io_open, .vm_stop_event => uk.calls.io_close(item),
             .ipc_channel_create => uk.calls.ipc_close(item),
             .io_poll_create => uk.calls.io_poll_close(item),
+            .time_deadline => uk.calls.time_deadline_close(item),
             .cap_acquire => uk.calls.cap_drop(item),
             .mem_arena_create => uk.calls.mem_arena_drop(item),
             .task_spawn => uk.calls.task_join(item, abi.deadline_never, &status),

@@ -21,8 +21,6 @@ pub const cap_enter = system.cap_enter;
 pub const cap_exit = system.cap_exit;
 pub const vm_exit = system.vm_exit;
 pub const vm_stop_event = system.vm_stop_event;
-pub const time_now = system.time_now;
-pub const time_wall = system.time_wall;
 pub const random_fill = system.random_fill;
 pub const log_write = system.log_write;
 
@@ -79,3 +77,10 @@ pub const ipc_channel_create = ipc.ipc_channel_create;
 pub const ipc_send = ipc.ipc_send;
 pub const ipc_recv = ipc.ipc_recv;
 pub const ipc_close = ipc.ipc_close;
+
+const time = @import("time_calls.zig");
+pub const time_now = time.time_now;
+pub const time_wall = time.time_wall;
+pub const time_deadline = time.time_deadline;
+pub const time_deadline_set = time.time_deadline_set;
+pub const time_deadline_close = time.time_deadline_close;

@@ -1,8 +1,7 @@
-//! abi_*, cap_*, vm_*, time_*, random_*, log_*.
+//! abi_*, cap_*, vm_*, random_*, log_*.
 const std = @import("std");
 const abi = @import("abi");
 const dispatch = @import("dispatch");
-const clock = @import("../arch/clock.zig");
 const user_copy = @import("../arch/user_copy.zig");
 const limits = @import("../limits.zig");
 const frames = @import("../mem/frames.zig");
@@ -90,15 +89,6 @@ pub fn vm_stop_event(_: *Task, arguments: dispatch.VmStopEvent) Failure!void {
         stream.close(handle) catch {};
         return failure;
     };
-}
-
-pub fn time_now(_: *Task) u64 {
-    return clock.nowNs();
-}
-
-pub fn time_wall(_: *Task, arguments: dispatch.TimeWall) Failure!void {
-    const start_ns = machine.wall_at_entry_ns orelse return error.NoWallClock;
-    try user_copy.writeValue(u64, arguments.wall_ns.address, start_ns +| clock.nowNs());
 }
 
 pub fn random_fill(_: *Task, arguments: dispatch.RandomFill) Failure!void {
