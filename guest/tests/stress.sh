@@ -51,6 +51,9 @@ for vcpus in 1 2 4; do
     try disk stress $vcpus 64 60 '^exit 0 0 ' 'tasks read ' disk 500
     try wake stress $vcpus 64 120 '^exit 0 0 ' '^ok ' wake "${WAKES:-5000}"
 done
+export COUNTED=1
+try poll stress 1 64 60 '^exit 0 0 ' 'there and back' poll
+unset COUNTED
 for seed in ${SEEDS:-1 2}; do
     for vcpus in 1 4; do
         try "fuzz, seed $seed" fuzz $vcpus 128 600 '^exit 0 0 ' 'kinds of outcome' "$seed" "${FUZZ_CALLS:-100000}"

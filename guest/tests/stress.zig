@@ -8,7 +8,7 @@ const abi = uk.abi;
 
 const page = abi.page_bytes;
 
-const Mode = enum { jump, reserve, spinners, fair, late, work, wake, disk, registers, signals };
+const Mode = enum { jump, reserve, spinners, fair, late, work, wake, disk, registers, signals, poll };
 
 pub fn main() u8 {
     const arguments = uk.arguments();
@@ -29,6 +29,7 @@ pub fn main() u8 {
         .disk => disk(number),
         .registers => registers.run(),
         .signals => registers.signals(number),
+        .poll => @import("polling.zig").run(),
     };
 }
 
