@@ -84,9 +84,10 @@ pub const start_checks = @import("builtin").is_test;
 pub const net_connections_max: u32 = 16384;
 pub const net_listeners_max: u32 = 64;
 pub const net_datagram_sockets_max: u32 = 256;
-/// Below one part in this many of its pages the stack lets no window grow.
+/// With less than one part in this many of its pages left, or less than so many, the stack begins nothing new and lets no window grow.
 pub const net_scarce_divisor: u32 = 8;
-/// Pages of 511 hash buckets for connections; each is there while one of its buckets is used.
+pub const net_scarce_pages_min: u32 = 4;
+/// Pages of 512 hash buckets each for connections, one bucket per connection and as they come.
 pub const net_flow_pages: u32 = 32;
 /// Replies that need no socket (resets, ARP, unreachable) waiting to be sent; more are dropped and counted.
 pub const net_replies_max: u32 = 64;

@@ -10,5 +10,8 @@ test {
     _ = @import("net/replies.zig");
     _ = @import("net/tcp_segment.zig");
     _ = @import("net/transfer_test.zig");
+    _ = @import("net/tcp_rules_test.zig");
+    _ = @import("net/tcp_life_test.zig");
+    _ = @import("net/tcp_load_test.zig");
     @import("std").testing.refAllDecls(@import("net/stack.zig").Stack);
 }

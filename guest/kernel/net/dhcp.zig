@@ -42,7 +42,7 @@ pub const Client = struct {
     }
 
     pub fn start(client: *Client, stack: *Stack, now_ns: u64) void {
-        client.* = .{ .state = .selecting, .transaction = @truncate(stack.random()), .began_ns = now_ns };
+        client.* = .{ .state = .selecting, .transaction = @truncate(stack.numbers.random()), .began_ns = now_ns };
         client.ask(stack, now_ns);
     }
 
@@ -55,7 +55,7 @@ pub const Client = struct {
         };
         if (client.tries < std.math.maxInt(u8)) client.tries += 1;
         // Guests that start together do not ask together for ever.
-        client.retry_ns = now_ns + base_ns + stack.random() % (base_ns / 4);
+        client.retry_ns = now_ns + base_ns + stack.numbers.random() % (base_ns / 4);
         client.arm(stack);
     }
 
@@ -85,7 +85,7 @@ pub const Client = struct {
             }
             client.state = state;
             client.tries = 0;
-            client.transaction = @truncate(stack.random());
+            client.transaction = @truncate(stack.numbers.random());
             client.began_ns = now_ns;
             return client.ask(stack, now_ns);
         }

@@ -15,92 +15,142 @@ pub const Flow = struct {
     key: Key,
     kind: Kind,
     listed: bool = false,
+    hash: u32 = undefined,
     next: ?*Flow = null,
 };
 
-const Buckets = struct {
-    used: u64,
-    first: [count]?*Flow,
+const buckets_per_page: u32 = memory_file.page_bytes / 8;
+const Buckets = [buckets_per_page]?*Flow;
 
-    const count = memory_file.page_bytes / 8 - 1;
-    comptime {
-        assert(@sizeOf(Buckets) == memory_file.page_bytes);
-    }
-};
-
+/// Linear hashing (Litwin, 1980): the table grows and shrinks by one bucket at a time, in pages; without memory it stays as it is and is slower.
 pub const Flows = struct {
     secret: [16]u8,
     pages: [limits.net_flow_pages]?*Buckets = @splat(null),
     count: u32 = 0,
+    /// Buckets there are: those of a full round, and one more for each of its first that was split.
+    buckets: u32 = 0,
 
-    const Place = struct { page: usize, bucket: usize };
-
-    fn place(flows: *const Flows, key: Key) Place {
+    fn hashOf(flows: *const Flows, key: Key) u32 {
         var bytes: [12]u8 = undefined;
         std.mem.writeInt(u32, bytes[0..4], key.local, .little);
         std.mem.writeInt(u32, bytes[4..8], key.remote, .little);
         std.mem.writeInt(u16, bytes[8..10], key.local_port, .little);
         std.mem.writeInt(u16, bytes[10..12], key.remote_port, .little);
-        const hash = std.crypto.auth.siphash.SipHash64(1, 3).toInt(&bytes, &flows.secret);
-        return .{ .page = @intCast(hash >> 32 & (limits.net_flow_pages - 1)), .bucket = @intCast(@as(u32, @truncate(hash)) % Buckets.count) };
+        return @truncate(std.crypto.auth.siphash.SipHash64(1, 3).toInt(&bytes, &flows.secret));
+    }
+
+    /// The largest power of two times a page that is not above what there is.
+    fn round(flows: *const Flows) u32 {
+        return std.math.floorPowerOfTwo(u32, flows.buckets);
+    }
+
+    fn slot(flows: *const Flows, index: u32) *?*Flow {
+        assert(index < flows.buckets);
+        return &flows.pages[index / buckets_per_page].?[index % buckets_per_page];
+    }
+
+    fn slotOf(flows: *const Flows, hash: u32) *?*Flow {
+        const full = flows.round();
+        const split = flows.buckets - full;
+        const index = hash & (full - 1);
+        return flows.slot(if (index < split) hash & (2 * full - 1) else index);
     }
 
     pub fn find(flows: *const Flows, key: Key) ?*Flow {
-        const at = flows.place(key);
-        const page = flows.pages[at.page] orelse return null;
-        var next = page.first[at.bucket];
+        if (flows.buckets == 0) return null;
+        const hash = flows.hashOf(key);
+        var next = flows.slotOf(hash).*;
         while (next) |flow| : (next = flow.next) {
-            if (std.meta.eql(flow.key, key)) return flow;
+            if (flow.hash == hash and std.meta.eql(flow.key, key)) return flow;
         }
         return null;
     }
 
     /// Some flow of a local address, by a walk over all.
     pub fn firstOf(flows: *const Flows, local: ipv4.Address) ?*Flow {
-        for (flows.pages) |maybe| if (maybe) |page| {
-            for (page.first) |bucket| {
-                var next = bucket;
-                while (next) |flow| : (next = flow.next) if (flow.key.local == local) return flow;
-            }
-        };
+        for (0..flows.buckets) |index| {
+            var next = flows.slot(@intCast(index)).*;
+            while (next) |flow| : (next = flow.next) if (flow.key.local == local) return flow;
+        }
         return null;
     }
 
     pub fn insert(flows: *Flows, memory: *Memory, flow: *Flow) error{OutOfMemory}!void {
         assert(!flow.listed);
-        const at = flows.place(flow.key);
-        if (flows.pages[at.page] == null) {
-            const fresh: *Buckets = @ptrCast(memory.allocate() orelse return error.OutOfMemory);
-            fresh.* = .{ .used = 0, .first = @splat(null) };
-            flows.pages[at.page] = fresh;
-        }
-        const page = flows.pages[at.page].?;
-        flow.next = page.first[at.bucket];
+        if (flows.buckets == 0) {
+            if (!flows.addPage(memory, 0)) return error.OutOfMemory;
+            flows.buckets = buckets_per_page;
+        } else if (flows.count >= flows.buckets) flows.grow(memory);
+        flow.hash = flows.hashOf(flow.key);
+        const place = flows.slotOf(flow.hash);
+        flow.next = place.*;
         flow.listed = true;
-        page.first[at.bucket] = flow;
-        page.used += 1;
+        place.* = flow;
         flows.count += 1;
     }
 
     pub fn remove(flows: *Flows, memory: *Memory, flow: *Flow) void {
         if (!flow.listed) return;
-        const at = flows.place(flow.key);
-        const page = flows.pages[at.page].?;
-        var slot = &page.first[at.bucket];
-        while (slot.*.? != flow) slot = &slot.*.?.next;
-        slot.* = flow.next;
+        var place = flows.slotOf(flow.hash);
+        while (place.*.? != flow) place = &place.*.?.next;
+        place.* = flow.next;
         flow.next = null;
         flow.listed = false;
-        page.used -= 1;
         flows.count -= 1;
-        if (page.used == 0) {
-            flows.pages[at.page] = null;
-            memory.release(@ptrCast(@alignCast(page)));
+        if (flows.count == 0) return flows.clear(memory);
+        if (flows.count < flows.buckets / 4 and flows.buckets > buckets_per_page) flows.shrink(memory);
+    }
+
+    fn addPage(flows: *Flows, memory: *Memory, index: u32) bool {
+        const page: *Buckets = @ptrCast(memory.allocate() orelse return false);
+        page.* = @splat(null);
+        flows.pages[index] = page;
+        return true;
+    }
+
+    fn releasePage(flows: *Flows, memory: *Memory, index: u32) void {
+        memory.release(@ptrCast(@alignCast(flows.pages[index].?)));
+        flows.pages[index] = null;
+    }
+
+    fn grow(flows: *Flows, memory: *Memory) void {
+        if (flows.buckets == limits.net_flow_pages * buckets_per_page) return;
+        const added = flows.buckets;
+        if (added % buckets_per_page == 0 and !flows.addPage(memory, added / buckets_per_page)) return;
+        const full = flows.round();
+        flows.buckets += 1;
+        const from = flows.slot(added - full);
+        const to = flows.slot(added);
+        var rest = from.*;
+        from.* = null;
+        while (rest) |flow| {
+            rest = flow.next;
+            const place = if (flow.hash & (2 * full - 1) == added) to else from;
+            flow.next = place.*;
+            place.* = flow;
         }
+    }
+
+    fn shrink(flows: *Flows, memory: *Memory) void {
+        const last = flows.buckets - 1;
+        const from = flows.slot(last);
+        const to = flows.slot(last - std.math.floorPowerOfTwo(u32, last));
+        while (from.*) |flow| {
+            from.* = flow.next;
+            flow.next = to.*;
+            to.* = flow;
+        }
+        flows.buckets = last;
+        if (last % buckets_per_page == 0) flows.releasePage(memory, last / buckets_per_page);
+    }
+
+    fn clear(flows: *Flows, memory: *Memory) void {
+        for (flows.pages, 0..) |page, index| if (page != null) flows.releasePage(memory, @intCast(index));
+        flows.buckets = 0;
     }
 };
 
-test "flows are found by all of their key, and the buckets go with the last" {
+test "flows are found by all of their key, while the table grows and shrinks, and the buckets go with the last" {
     var given: @import("test_memory.zig").TestMemory = .{ .pages_max = 40 };
     defer given.deinit();
     var memory = given.memory();
@@ -112,9 +162,11 @@ test "flows are found by all of their key, and the buckets go with the last" {
     }
     for (&items) |*flow| try std.testing.expectEqual(flow, flows.find(flow.key).?);
     try std.testing.expectEqual(null, flows.find(.{ .local = 1, .remote = 3, .local_port = 80, .remote_port = 5 }));
-    for (&items) |*flow| {
+    try std.testing.expect(flows.buckets >= items.len);
+    for (&items, 1..) |*flow, gone| {
         flows.remove(&memory, flow);
         try std.testing.expectEqual(null, flows.find(flow.key));
+        for (items[gone..]) |*left| if (left.key.remote_port % 97 == gone % 97) try std.testing.expectEqual(left, flows.find(left.key).?);
     }
     try std.testing.expectEqual(0, given.pages_given);
 }

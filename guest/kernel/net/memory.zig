@@ -34,9 +34,10 @@ pub const Memory = struct {
         memory.release_page(memory.context, page);
     }
 
-    /// Little is left: windows stop growing, so that what is under way can end.
+    /// Little is left, and that is for what arrives in order: nothing new begins, nothing more is queued to be sent, and windows stop growing. So what is under
+    /// way can end, and two sides that are both full of what they want to send still take what the other does.
     pub fn scarce(memory: *const Memory) bool {
-        return memory.pages_max - memory.pages_used < memory.pages_max / limits.net_scarce_divisor;
+        return memory.pages_max - memory.pages_used < @max(memory.pages_max / limits.net_scarce_divisor, limits.net_scarce_pages_min);
     }
 };
 

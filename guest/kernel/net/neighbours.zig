@@ -124,7 +124,7 @@ pub const Neighbours = struct {
         stack.counters.neighbours_silent += 1;
         while (entry.waiting.first()) |link| {
             link.remove();
-            stack.outputUnreachable(@fieldParentPtr("link", link));
+            stack.outputUnreachable(@alignCast(@fieldParentPtr("link", link)), now_ns);
         }
     }
 

@@ -87,24 +87,26 @@ fn nextOf(stack: *Stack, from: *socket.Output, now_ns: u64, out: []u8) ?Frame {
 fn resolve(stack: *Stack, from: *socket.Output, address: ipv4.Address, now_ns: u64) ?ethernet.Mac {
     if (stack.isLocal(address)) return stack.config.mac;
     if (!stack.routable(address)) {
-        noWay(stack, from);
+        noWay(stack, from, now_ns);
         return null;
     }
     if (stack.isBroadcast(address)) return ethernet.broadcast;
     switch (stack.neighbours.find(stack, stack.nextHop(address), now_ns)) {
         .mac => |mac| return mac,
         .wait => |neighbour| neighbour.waiting.append(&from.link),
-        .full => noWay(stack, from),
+        .full => noWay(stack, from, now_ns),
     }
     return null;
 }
 
-pub fn noWay(stack: *Stack, from: *socket.Output) void {
+pub fn noWay(stack: *Stack, from: *socket.Output, now_ns: u64) void {
     switch (from.kind) {
         .connection => {
             const connection: *Connection = @alignCast(@fieldParentPtr("output", from));
-            // One that is established waits for the way to come back, as long as its timers let it.
-            if (connection.state == .syn_sent) connection.end(stack, .unreachable_host);
+            if (connection.state == .syn_sent) return connection.end(stack, .unreachable_host);
+            // One that is established waits for the way to come back, as long as its timer lets it.
+            tcp_send.startProbing(connection, now_ns);
+            connection.arm(stack);
         },
         .embryo => {},
         .datagram => {

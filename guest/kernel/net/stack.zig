@@ -19,6 +19,7 @@ const time_wait = @import("time_wait.zig");
 const timers = @import("timers.zig");
 const udp = @import("udp.zig");
 const Neighbours = @import("neighbours.zig").Neighbours;
+const Numbers = @import("numbers.zig").Numbers;
 const assert = std.debug.assert;
 
 pub const Connection = @import("tcp_connection.zig").Connection;
@@ -88,7 +89,7 @@ pub const Stack = struct {
     config: Config,
     memory: Memory,
     counters: Counters,
-    random_count: u64,
+    numbers: Numbers,
 
     /// `ipv4.any` until there is one.
     address: ipv4.Address,
@@ -126,7 +127,7 @@ pub const Stack = struct {
             .config = config,
             .memory = given,
             .counters = .{},
-            .random_count = 0,
+            .numbers = .{ .seed = config.seed },
             .address = ipv4.any,
             .prefix = 0,
             .gateway = ipv4.any,
@@ -158,8 +159,8 @@ pub const Stack = struct {
         stack.datagrams.init();
         stack.time_waits.init();
         stack.neighbours.init();
-        std.mem.writeInt(u64, stack.flows.secret[0..8], stack.random(), .little);
-        std.mem.writeInt(u64, stack.flows.secret[8..16], stack.random(), .little);
+        std.mem.writeInt(u64, stack.flows.secret[0..8], stack.numbers.random(), .little);
+        std.mem.writeInt(u64, stack.flows.secret[8..16], stack.numbers.random(), .little);
         switch (config.addressing) {
             .fixed => |fixed| stack.setAddress(fixed.address, fixed.prefix, fixed.gateway),
             .dhcp => stack.dhcp.start(stack, now_ns),
@@ -245,7 +246,7 @@ pub const Stack = struct {
         errdefer connection.destroy(stack);
         try stack.flows.insert(&stack.memory, &connection.flow);
         connection.state = .syn_sent;
-        connection.send_initial = stack.initialSequence(key, now_ns);
+        connection.send_initial = stack.numbers.initialSequence(key, now_ns);
         connection.send_unacknowledged = connection.send_initial;
         connection.send_next = connection.send_initial;
         connection.send_base = connection.send_initial +% 1;
@@ -259,9 +260,10 @@ pub const Stack = struct {
 
     pub fn createConnection(stack: *Stack, key: flows.Key) OpenError!*Connection {
         if (stack.connections.used >= limits.net_connections_max) return error.TooMany;
+        if (stack.memory.scarce()) return error.OutOfMemory;
         const connection = try stack.connections.create(&stack.memory);
         connection.* = .{ .flow = .{ .key = key, .kind = .connection } };
-        connection.timestamp_offset = stack.timestampOffset(key);
+        connection.timestamp_offset = stack.numbers.timestampOffset(key);
         return connection;
     }
 
@@ -329,7 +331,7 @@ pub const Stack = struct {
 
     /// A port that no listener has and, with the other end given, no connection to it: from a random one on (RFC 6056).
     fn freePort(stack: *Stack, key: ?flows.Key) ?u16 {
-        const start: u32 = @truncate(stack.random());
+        const start: u32 = @truncate(stack.numbers.random());
         for (0..ports_count) |step| {
             const port: u16 = @intCast(ports_first + (start +% @as(u32, @intCast(step))) % ports_count);
             if (stack.listening(ipv4.any, port)) continue;
@@ -341,7 +343,7 @@ pub const Stack = struct {
     }
 
     fn freeDatagramPort(stack: *Stack) ?u16 {
-        const start: u32 = @truncate(stack.random());
+        const start: u32 = @truncate(stack.numbers.random());
         // More than there are sockets, so that one of them is free.
         for (0..limits.net_datagram_sockets_max + 1) |step| {
             const port: u16 = @intCast(ports_first + (start +% @as(u32, @intCast(step))) % ports_count);
@@ -394,46 +396,6 @@ pub const Stack = struct {
 
     pub fn nextHop(stack: *const Stack, address: ipv4.Address) ipv4.Address {
         return if (stack.onLink(address)) address else stack.gateway;
-    }
-
-    // Numbers that nobody outside may guess.
-
-    fn keyed(stack: *const Stack, purpose: u8, words: [4]u64) u64 {
-        var bytes: [33]u8 = undefined;
-        bytes[0] = purpose;
-        for (words, 0..) |word, index| std.mem.writeInt(u64, bytes[1 + index * 8 ..][0..8], word, .little);
-        return std.crypto.auth.siphash.SipHash64(2, 4).toInt(&bytes, &stack.config.seed);
-    }
-
-    fn keyWords(key: flows.Key) [2]u64 {
-        return .{ @as(u64, key.local) << 32 | key.remote, @as(u64, key.local_port) << 16 | key.remote_port };
-    }
-
-    pub fn random(stack: *Stack) u64 {
-        stack.random_count += 1;
-        return stack.keyed(0, .{ stack.random_count, 0, 0, 0 });
-    }
-
-    /// RFC 6528: a clock of 4 µs and a hash of the connection.
-    pub fn initialSequence(stack: *const Stack, key: flows.Key, now_ns: u64) u32 {
-        const words = keyWords(key);
-        return @as(u32, @truncate(now_ns >> 12)) +% @as(u32, @truncate(stack.keyed(1, .{ words[0], words[1], 0, 0 })));
-    }
-
-    fn timestampOffset(stack: *const Stack, key: flows.Key) u32 {
-        const words = keyWords(key);
-        return @truncate(stack.keyed(2, .{ words[0], words[1], 0, 0 }));
-    }
-
-    /// What the timestamp of a connection shows now (RFC 7323, section 5.4): milliseconds from a number of its own.
-    pub fn timestamp(stack: *const Stack, key: flows.Key, now_ns: u64) u32 {
-        return @as(u32, @truncate(now_ns / 1_000_000)) +% stack.timestampOffset(key);
-    }
-
-    /// 24 bits.
-    pub fn cookieHash(stack: *const Stack, key: flows.Key, received: u32, period: u32, index: u32) u32 {
-        const words = keyWords(key);
-        return @truncate(stack.keyed(3, .{ words[0], words[1], received, @as(u64, period) << 32 | index }) & 0xff_ffff);
     }
 
     // What the parts send without a socket.
@@ -490,8 +452,8 @@ pub const Stack = struct {
     }
 
     /// No station answers for where it wants to send.
-    pub fn outputUnreachable(stack: *Stack, from: *socket.Output) void {
-        output.noWay(stack, from);
+    pub fn outputUnreachable(stack: *Stack, from: *socket.Output, now_ns: u64) void {
+        output.noWay(stack, from, now_ns);
     }
 
     pub fn drop(stack: *Stack, reason: enum { foreign, malformed, checksum }) void {

@@ -115,6 +115,8 @@ pub const Connection = struct {
     receive_told: u32 = 0,
     fin_ahead: u32 = 0,
     readable_bytes: u32 = 0,
+    /// The largest segment that came: what the peer's full ones are like.
+    receive_segment_max: u16 = limits.tcp_segment_bytes_default,
     receive: chain.Chain = .{},
     ahead: sequence.Ranges(limits.tcp_ahead_ranges_max) = .{},
     /// Within the range that came last, for the first block that we report.
@@ -218,7 +220,7 @@ pub const Connection = struct {
         const room = limits.tcp_send_bytes_max -| connection.send_bytes;
         var count = @min(room, wanted, 2 * chain.data_bytes);
         if (count == 0) return .{ &.{}, &.{} };
-        if (!connection.send.extend(&stack.memory, connection.send_bytes + count)) {
+        if (stack.memory.scarce() or !connection.send.extend(&stack.memory, connection.send_bytes + count)) {
             // What is left of the last page; the user comes back when something was acknowledged.
             count = @min(count, connection.send.capacity() - connection.send_bytes);
             if (count == 0) return if (connection.send_bytes > 0) .{ &.{}, &.{} } else error.OutOfMemory;

@@ -71,7 +71,7 @@ pub const Embryo = struct {
     /// Writes the SYN with its acknowledgement.
     pub fn next(embryo: *Embryo, stack: *Stack, now_ns: u64, out: []u8) u32 {
         embryo.sent_ns = now_ns;
-        const timestamp = stack.timestamp(embryo.flow.key, now_ns);
+        const timestamp = stack.numbers.timestamp(embryo.flow.key, now_ns);
         return writeAnswer(stack, embryo.flow.key, embryo.offer, embryo.send_initial, embryo.receive_initial, timestamp, out);
     }
 
@@ -197,7 +197,7 @@ pub const Listener = struct {
             return;
         }
         const offer: Offer = .of(header);
-        if (stack.embryos.used >= limits.tcp_embryos_max or !listener.startEmbryo(stack, key, offer, header.sequence, mac, now_ns)) {
+        if (stack.embryos.used >= limits.tcp_embryos_max or stack.memory.scarce() or !listener.startEmbryo(stack, key, offer, header.sequence, mac, now_ns)) {
             listener.sendCookie(stack, key, offer, header.sequence, mac, now_ns);
         }
     }
@@ -209,7 +209,7 @@ pub const Listener = struct {
             .listener = listener,
             .mac = mac,
             .offer = offer,
-            .send_initial = stack.initialSequence(key, now_ns),
+            .send_initial = stack.numbers.initialSequence(key, now_ns),
             .receive_initial = received,
         };
         stack.flows.insert(&stack.memory, &embryo.flow) catch {
@@ -276,11 +276,11 @@ pub const Listener = struct {
         var index: u32 = 0;
         while (index + 1 < cookie_segment_bytes.len and cookie_segment_bytes[index + 1] <= wanted) index += 1;
         const period: u32 = @intCast(now_ns / cookie_period_ns & 31);
-        const initial = period << 27 | index << 24 | stack.cookieHash(key, received, period, index);
+        const initial = period << 27 | index << 24 | stack.numbers.cookieHash(key, received, period, index);
         var kept = offer;
         var timestamp: u32 = 0;
         if (offer.timestamp != null) {
-            timestamp = packOptions(stack.timestamp(key, now_ns), offer);
+            timestamp = packOptions(stack.numbers.timestamp(key, now_ns), offer);
         } else {
             kept.scale = null;
             kept.selective = false;
@@ -326,6 +326,6 @@ pub const Listener = struct {
         const period = cookie >> 27;
         const age = (@as(u32, @intCast(now_ns / cookie_period_ns & 31)) -% period) & 31;
         if (age > 1) return false;
-        return cookie & 0xff_ffff == stack.cookieHash(key, header.sequence -% 1, period, cookie >> 24 & 7);
+        return cookie & 0xff_ffff == stack.numbers.cookieHash(key, header.sequence -% 1, period, cookie >> 24 & 7);
     }
 };

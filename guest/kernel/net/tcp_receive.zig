@@ -219,6 +219,7 @@ fn takeData(stack: *Stack, connection: *Connection, segment: *const Segment, fir
         fin = false;
         connection.owed = @max(connection.owed, 1);
     }
+    connection.receive_segment_max = @max(connection.receive_segment_max, @as(u16, @intCast(payload.len)));
     if (payload.len > 0) store(stack, connection, start, payload, now_ns);
     if (fin) {
         connection.flags.fin_early = true;
@@ -234,7 +235,8 @@ fn store(stack: *Stack, connection: *Connection, start: u32, payload: []const u8
     const length: u32 = @intCast(payload.len);
     const offset = connection.readable_bytes + (start -% connection.receive_next);
     const in_order = start == connection.receive_next;
-    if (!connection.receive.extend(&stack.memory, offset + length)) {
+    const place = (in_order or !stack.memory.scarce()) and connection.receive.extend(&stack.memory, offset + length);
+    if (!place) {
         stack.counters.tcp_no_memory += 1;
         return;
     }
@@ -257,7 +259,7 @@ fn store(stack: *Stack, connection: *Connection, start: u32, payload: []const u8
     connection.receive_next = reached;
     stack.touch(&connection.socket);
     // Every second full segment is acknowledged, and at once what fills a gap (RFC 5681, section 4.2).
-    if (filled_gap or connection.receive_next -% connection.receive_told >= 2 * @as(u32, connection.segment_bytes_max)) {
+    if (filled_gap or connection.receive_next -% connection.receive_told >= 2 * @as(u32, connection.receive_segment_max)) {
         connection.owed = @max(connection.owed, 1);
     } else if (connection.acknowledge_ns > now_ns + limits.tcp_delayed_acknowledgement_ns) {
         connection.acknowledge_ns = now_ns + limits.tcp_delayed_acknowledgement_ns;

@@ -122,7 +122,7 @@ fn chooseRescue(connection: *Connection) ?Choice {
     return sentPart(connection, connection.send_next -% tail, connection.send_next);
 }
 
-fn startProbing(connection: *Connection, now_ns: u64) void {
+pub fn startProbing(connection: *Connection, now_ns: u64) void {
     if (connection.retransmit_ns != timers.never) return;
     connection.retransmit_ns = now_ns + connection.round_trip.backedOff(connection.retries);
 }

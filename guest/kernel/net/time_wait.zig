@@ -73,7 +73,7 @@ pub const TimeWaits = struct {
             .acknowledgement = wait.receive_next,
             .flags = .{ .ack = true },
         };
-        if (wait.timestamps) header.options.timestamp = .{ .value = stack.timestamp(wait.flow.key, now_ns), .echo = wait.timestamp_recent };
+        if (wait.timestamps) header.options.timestamp = .{ .value = stack.numbers.timestamp(wait.flow.key, now_ns), .echo = wait.timestamp_recent };
         var bytes: [tcp_segment.header_bytes + tcp_segment.options_bytes_max]u8 = undefined;
         const length = tcp_segment.write(&bytes, &header);
         stack.sendSegment(wait.flow.key, bytes[0..length], mac);

@@ -66,37 +66,56 @@ const Side = struct {
     }
 };
 
-fn transfer(seed: u64, faults: simulated.Faults, setup: Network.Setup, bytes: [2]u64) !void {
+/// Moves `bytes` each way over each of `count` connections at once.
+fn transfer(seed: u64, faults: simulated.Faults, setup: Network.Setup, count: u32, bytes: [2]u64) !void {
     const network = try Network.create(seed, faults, setup);
     defer network.destroy();
     errdefer std.debug.print("seed {d}, {}\n", .{ seed, faults });
+    const client = &network.nodes[0];
     const server = &network.nodes[1];
     const listener = try server.listen(0, 80, 8);
-    var sides = [2]Side{
-        .{ .index = 0, .total = bytes[0], .expected = bytes[1] },
-        .{ .index = 1, .total = bytes[1], .expected = bytes[0] },
-    };
-    sides[0].connection = try network.nodes[0].connect(.{ .address = simulated.addresses[1], .port = 80 }, 0, network.now_ns);
+    var storage: [2][connections_max]Side = undefined;
+    const sides = [2][]Side{ storage[0][0..count], storage[1][0..count] };
+    for (0..2) |index| @memset(sides[index], .{ .index = @intCast(index), .total = bytes[index], .expected = bytes[1 - index] });
     const limit = network.now_ns + 3600 * second_ns;
-    while (!sides[0].closed or !sides[1].closed) {
+    var accepted: u32 = 0;
+    var open: u32 = 2 * count;
+    while (open > 0) {
+        for (sides[0]) |*side| {
+            if (side.connection == null) side.connection = client.connect(.{ .address = simulated.addresses[1], .port = 80 }, 0, network.now_ns) catch break;
+        }
         if (!network.step(limit)) return error.Stuck;
-        if (sides[1].connection == null) sides[1].connection = listener.accept(server);
-        for (&sides) |*side| try side.turn(network);
+        while (accepted < count) : (accepted += 1) sides[1][accepted].connection = listener.accept(server) orelse break;
+        open = 0;
+        for (sides) |half| for (half) |*side| {
+            try side.turn(network);
+            open += @intFromBool(!side.closed);
+        };
     }
     listener.close(server);
     network.run(400 * second_ns);
     try network.expectEmpty();
+    for (&network.given) |*given| try std.testing.expect(given.pages_given_max <= setup.pages_max);
 }
 
+const connections_max = 16;
+
 test "1 MiB each way arrives intact over a perfect link" {
-    try transfer(1, .{}, .{}, .{ 1 << 20, 1 << 20 });
+    try transfer(1, .{}, .{}, 1, .{ 1 << 20, 1 << 20 });
 }
 
 test "what is lost, doubled, reordered and late arrives intact" {
     for (0..4) |seed| {
         for ([_]u32{ 10, 50, 200 }) |loss| {
             const bytes: u64 = if (loss == 200) 1 << 17 else 1 << 20;
-            try transfer(seed, .{ .loss_permille = loss, .duplicate_permille = 20, .reorder_permille = 100 }, .{}, .{ bytes, bytes });
+            try transfer(seed, .{ .loss_permille = loss, .duplicate_permille = 20, .reorder_permille = 100 }, .{}, 1, .{ bytes, bytes });
         }
     }
+}
+
+test "with hardly any pages connections are slow, and intact" {
+    for ([_]u32{ 16, 24, 64 }) |pages| {
+        try transfer(pages, .{ .loss_permille = 10, .reorder_permille = 50 }, .{ .pages_max = pages }, 3, .{ 100_000, 100_000 });
+    }
+    try transfer(1, .{ .loss_permille = 10 }, .{ .pages_max = 100 }, 16, .{ 50_000, 50_000 });
 }
