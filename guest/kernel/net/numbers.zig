@@ -6,10 +6,10 @@ pub const Numbers = struct {
     seed: [16]u8,
     count: u64 = 0,
 
-    fn keyed(numbers: *const Numbers, purpose: u8, words: [4]u64) u64 {
+    fn keyed(numbers: *const Numbers, purpose: u8, parts: [4]u64) u64 {
         var bytes: [33]u8 = undefined;
         bytes[0] = purpose;
-        for (words, 0..) |word, index| std.mem.writeInt(u64, bytes[1 + index * 8 ..][0..8], word, .little);
+        for (parts, 0..) |word, index| std.mem.writeInt(u64, bytes[1 + index * 8 ..][0..8], word, .little);
         return std.crypto.auth.siphash.SipHash64(2, 4).toInt(&bytes, &numbers.seed);
     }
 
