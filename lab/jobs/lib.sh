@@ -4,7 +4,7 @@
 state=/var/lib/lab
 checkout=/lab/checkout
 prefix=/opt/metacircular
-mcp="$prefix/bin/mcp --timeout 120"
+mcp="$prefix/bin/mcp --timeout 600"
 
 say() { printf '%s s: %s\n' "$(cut -d. -f1 /proc/uptime)" "$*"; }
 
@@ -31,6 +31,9 @@ wait_for() {
     sleep 1
   done
 }
+
+# A look at the kernel's table costs nothing; a client that asks too early takes the processor from what it waits for.
+listens() { ss -Hltn "sport = :$1" | grep -q .; }
 
 # Goes on in the next boot.
 lab_reboot() {

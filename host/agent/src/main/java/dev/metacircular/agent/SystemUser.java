@@ -11,7 +11,7 @@ import java.util.stream.Stream;
 
 /** The unprivileged user that the agent and its podman run as; made by root at initialisation, or taken as it is. */
 record SystemUser(String name, long uid, long gid, Path home) {
-    private static final Duration DEADLINE = Duration.ofSeconds(30);
+    private static final Duration DEADLINE = Duration.ofMinutes(3);
     private static final long SUBORDINATE_COUNT = 65_536;
     private static final long FIRST_SUBORDINATE = 100_000;
     private static final Path PASSWD = Path.of("/etc/passwd");

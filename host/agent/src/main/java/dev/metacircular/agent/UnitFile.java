@@ -101,9 +101,9 @@ record UnitFile(Path directory, SystemUser user, Path program, AgentConfig confi
                 RestrictNamespaces=user net mnt
                 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
                 RestrictRealtime=yes
-                RestrictSUIDSGID=yes
                 LockPersonality=yes
                 # Not MemoryDenyWriteExecute: the JVM compiles at run time. Not PrivateUsers: it could not join the containers' namespace.
+                # Not RestrictSUIDSGID: it takes openat2 away, by which a transfer of a file stays below its service's folder.
 
                 ProtectSystem=strict
                 ReadWritePaths=%7$s
@@ -119,7 +119,9 @@ record UnitFile(Path directory, SystemUser user, Path program, AgentConfig confi
                 ProtectHostname=yes
                 ProtectProc=invisible
                 RemoveIPC=yes
+                PrivateDevices=yes
                 # These two are looked at, to tell what the node can do.
+                BindPaths=-/dev/kvm -/dev/net/tun
                 DevicePolicy=closed
                 DeviceAllow=/dev/kvm rw
                 DeviceAllow=/dev/net/tun rw

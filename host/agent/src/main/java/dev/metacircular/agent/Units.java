@@ -12,7 +12,7 @@ import java.util.Optional;
 
 /** Makes a node's unit file from its directory, and puts it in its place. */
 final class Units {
-    private static final Duration DEADLINE = Duration.ofSeconds(30);
+    private static final Duration DEADLINE = Duration.ofMinutes(3);
     /** Set by the launcher: itself, by the name that it was called by, which an upgrade leaves valid. */
     private static final String PROGRAM = "MCP_AGENT_PROGRAM";
 
