@@ -9,6 +9,8 @@ test {
     _ = @import("net/flows.zig");
     _ = @import("net/replies.zig");
     _ = @import("net/tcp_segment.zig");
+    _ = @import("net/link_test.zig");
+    _ = @import("net/dhcp_test.zig");
     _ = @import("net/transfer_test.zig");
     _ = @import("net/tcp_rules_test.zig");
     _ = @import("net/tcp_life_test.zig");
