@@ -9,7 +9,16 @@ import java.util.Optional;
 import picocli.CommandLine.ParseResult;
 
 /** What was given on the command line. */
-record Arguments(ParseResult parsed) {
+record Arguments(ParseResult parsed, Optional<String> target) {
+    Arguments(ParseResult parsed) {
+        this(parsed, Optional.empty());
+    }
+
+    /** For one of several targets: it is the first positional argument. */
+    Arguments on(String one) {
+        return new Arguments(parsed, Optional.of(one));
+    }
+
     boolean flag(String option) {
         return parsed.hasMatchedOption(option);
     }
@@ -27,7 +36,9 @@ record Arguments(ParseResult parsed) {
     }
 
     Optional<String> positional(int index) {
-        return Optional.ofNullable(parsed.matchedPositionalValue(index, null));
+        return index == 0 && target.isPresent()
+                ? target
+                : Optional.ofNullable(parsed.matchedPositionalValue(index, null));
     }
 
     /** A positional argument that the model requires. */

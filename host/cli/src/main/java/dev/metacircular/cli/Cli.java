@@ -8,6 +8,7 @@ import io.grpc.StatusRuntimeException;
 import java.io.PrintStream;
 import java.util.Arrays;
 import java.util.Optional;
+import java.util.function.IntSupplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Help.Ansi;
@@ -30,17 +31,32 @@ final class Cli {
                 parsed = parsed.subcommand();
             }
             own = CommandTree.session(parsed, session);
-            return execute(parsed, own);
+            ParseResult command = parsed;
+            Session its = own;
+            return reporting(its, () -> execute(command, its));
         } catch (ParameterException e) {
             return wrongUsage(e, session, Arrays.asList(arguments).contains("--json"));
         } catch (ProblemException e) {
             return Report.problem(own, e.problem());
-        } catch (StatusRuntimeException e) {
-            return Report.problem(own, Problems.exception(e).problem());
         } catch (RuntimeException e) {
             return internal(own, e);
         } finally {
             session.out().flush();
+        }
+    }
+
+    /** Runs a command and tells what went wrong; returns the exit status. */
+    static int reporting(Session session, IntSupplier command) {
+        try {
+            return command.getAsInt();
+        } catch (ParameterException e) {
+            throw e;
+        } catch (ProblemException e) {
+            return Report.problem(session, e.problem());
+        } catch (StatusRuntimeException e) {
+            return Report.problem(session, Problems.exception(e).problem());
+        } catch (RuntimeException e) {
+            return internal(session, e);
         }
     }
 
@@ -57,7 +73,10 @@ final class Cli {
         if (!(spec.userObject() instanceof Command command)) {
             throw new ParameterException(spec.commandLine(), "'" + spec.qualifiedName() + "' needs a command after it");
         }
-        return command.run(new Arguments(parsed), session);
+        Arguments arguments = new Arguments(parsed);
+        return command.takesSeveral()
+                ? Several.run(command, arguments, arguments.all(0), session)
+                : command.run(arguments, session);
     }
 
     private static int wrongUsage(ParameterException failure, Session session, boolean json) {

@@ -32,11 +32,16 @@ final class DeployCommand implements Command {
     public CommandSpec spec() {
         CommandSpec spec =
                 Models.command("deploy", "Brings a service, or one component of it, to what its definition says.");
-        spec.addPositional(Models.required(0, "SERVICE[/COMPONENT]", "What to deploy."));
+        spec.addPositional(Models.several(0, "SERVICE[/COMPONENT]", "What to deploy."));
         spec.addOption(Models.flag("--dry-run", "Print the plan, and do nothing."));
         spec.addOption(Models.flag("--check", "With --dry-run: exit with 5 if something would change."));
         spec.addOption(Models.flag("--direct", "Do not look whether images must be built first."));
         return spec;
+    }
+
+    @Override
+    public boolean takesSeveral() {
+        return true;
     }
 
     @Override

@@ -32,8 +32,13 @@ final class DesiredCommand implements Command {
                         ? "Sets a service active, or a component's desired state to running, in its definition and on its node."
                         : "Sets a service inactive, or a component's desired state to stopped, in its definition and on its"
                                 + " node.");
-        spec.addPositional(Models.required(0, "SERVICE[/COMPONENT]", "What to " + verb() + "."));
+        spec.addPositional(Models.several(0, "SERVICE[/COMPONENT]", "What to " + verb() + "."));
         return spec;
+    }
+
+    @Override
+    public boolean takesSeveral() {
+        return true;
     }
 
     @Override

@@ -112,6 +112,12 @@ final class Nodes {
     }
 
     static AgentChannel channel(Session session, ClientConfig.Node node) {
+        return session.channels()
+                .map(shared -> shared.to(node.name(), () -> connection(session, node)))
+                .orElseGet(() -> connection(session, node));
+    }
+
+    private static AgentChannel connection(Session session, ClientConfig.Node node) {
         Duration connect = limit(session, CONNECT);
         return new AgentChannel(
                 new Endpoint(

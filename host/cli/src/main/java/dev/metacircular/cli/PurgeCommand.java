@@ -14,10 +14,15 @@ final class PurgeCommand implements Command {
         CommandSpec spec = Models.command(
                 "purge",
                 "Forgets a stopped service on its node: containers, VMs, registry rows. The definition file stays.");
-        spec.addPositional(Models.required(0, "SERVICE", "The service."));
+        spec.addPositional(Models.several(0, "SERVICE", "The service."));
         spec.addOption(Models.flag("--data", "Remove the service's directory with all its data, too."));
         spec.addOption(Models.value("--node", "NODE", "The service's node, where no definition names it."));
         return spec;
+    }
+
+    @Override
+    public boolean takesSeveral() {
+        return true;
     }
 
     @Override

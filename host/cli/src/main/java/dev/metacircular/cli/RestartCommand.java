@@ -13,9 +13,14 @@ final class RestartCommand implements Command {
     @Override
     public CommandSpec spec() {
         CommandSpec spec = Models.command("restart", "Restarts what runs of a service; changes no desired state.");
-        spec.addPositional(Models.required(0, "SERVICE[/COMPONENT]", "What to restart."));
+        spec.addPositional(Models.several(0, "SERVICE[/COMPONENT]", "What to restart."));
         spec.addOption(Models.value("--node", "NODE", "The service's node, where no definition names it."));
         return spec;
+    }
+
+    @Override
+    public boolean takesSeveral() {
+        return true;
     }
 
     @Override

@@ -23,6 +23,7 @@ import java.util.Optional;
  * @param directory the value of {@code --config}, if given
  * @param json whether the output is for programs
  * @param timeoutSeconds the value of {@code --timeout}, if given
+ * @param channels connections that are shared by what is done side by side
  */
 record Session(
         InputStream in,
@@ -33,7 +34,21 @@ record Session(
         Clock clock,
         Optional<Path> directory,
         boolean json,
-        Optional<Double> timeoutSeconds) {
+        Optional<Double> timeoutSeconds,
+        Optional<SharedChannels> channels) {
+
+    Session(
+            InputStream in,
+            PrintStream out,
+            PrintStream err,
+            Streams streams,
+            Map<String, String> environment,
+            Clock clock,
+            Optional<Path> directory,
+            boolean json,
+            Optional<Double> timeoutSeconds) {
+        this(in, out, err, streams, environment, clock, directory, json, timeoutSeconds, Optional.empty());
+    }
 
     /** Which of the standard streams are terminals. */
     record Streams(boolean inIsTerminal, boolean outIsTerminal, boolean errIsTerminal) {
@@ -75,7 +90,27 @@ record Session(
 
     Session with(Optional<Path> chosenDirectory, boolean forPrograms, Optional<Double> timeout) {
         return new Session(
-                in, out, err, streams, environment, clock, chosenDirectory.or(() -> directory), forPrograms, timeout);
+                in,
+                out,
+                err,
+                streams,
+                environment,
+                clock,
+                chosenDirectory.or(() -> directory),
+                forPrograms,
+                timeout,
+                channels);
+    }
+
+    Session sharing(SharedChannels shared) {
+        return new Session(
+                in, out, err, streams, environment, clock, directory, json, timeoutSeconds, Optional.of(shared));
+    }
+
+    /** One that writes elsewhere, and not to a terminal. */
+    Session printing(PrintStream toOut, PrintStream toErr) {
+        return new Session(
+                in, toOut, toErr, Streams.NONE, environment, clock, directory, json, timeoutSeconds, channels);
     }
 
     /** The CLI's directory; it need not exist. */

@@ -170,8 +170,13 @@ final class View<T> {
     }
 
     static int heaviest(List<Integer> statuses) {
-        for (int status :
-                new int[] {ExitStatus.USAGE, ExitStatus.FAILED, ExitStatus.NOT_PERMITTED, ExitStatus.UNREACHABLE}) {
+        for (int status : new int[] {
+            ExitStatus.USAGE,
+            ExitStatus.FAILED,
+            ExitStatus.NOT_PERMITTED,
+            ExitStatus.UNREACHABLE,
+            ExitStatus.WOULD_CHANGE
+        }) {
             if (statuses.contains(status)) {
                 return status;
             }

@@ -59,6 +59,37 @@ class ChangeCommandsTest {
         assertThat(operator.read("services/shop.toml")).contains("active = true");
     }
 
+    private static String idle(String service) {
+        return "name = \"" + service
+                + "\"\nnode = \"alpha\"\n[[components]]\nname = \"web\"\nimage = \"localhost/web\"\n";
+    }
+
+    @Test
+    void severalServicesAreChangedAtOnceAndEachOnesOutputComesInOnePiece() {
+        operator.node("alpha", agent).define("one", idle("one")).define("two", idle("two"));
+        Operator.Result result = operator.mcp("stop", "one", "two", "shop/web", "nix");
+
+        assertThat(result.exit()).isEqualTo(1);
+        assertThat(result.err()).contains("service 'nix' has no definition");
+        assertThat(result.out().lines().toList())
+                .hasSize(6)
+                .filteredOn(l -> l.startsWith("COMPONENT"))
+                .hasSize(3);
+        assertThat(agent.changes).hasSize(3);
+        assertThat(operator.read("services/one.toml")).contains("active = false");
+        assertThat(operator.read("services/two.toml")).contains("active = false");
+        assertThat(operator.read("services/shop.toml")).contains("desired = \"stopped\"");
+    }
+
+    @Test
+    void aTargetThatIsNamedTwiceIsRefusedBeforeAnythingIsDone() {
+        Operator.Result result = operator.node("alpha", agent).mcp("stop", "shop", "shop");
+
+        assertThat(result.exit()).isEqualTo(2);
+        assertThat(result.err()).contains("'shop' is named twice");
+        assertThat(agent.changes).isEmpty();
+    }
+
     @Test
     void whereTheNodeIsNotReachedTheFileIsChangedAndOneIsToldSo() {
         operator.node("alpha", Operator.closedPort(), Operator.AUTHORITY, TestAgent.TOKEN);

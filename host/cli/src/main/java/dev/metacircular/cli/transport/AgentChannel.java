@@ -27,6 +27,7 @@ public final class AgentChannel extends Channel implements AutoCloseable {
 
     private final Endpoint endpoint;
     private final ManagedChannel channel;
+    private final boolean owner;
 
     public AgentChannel(Endpoint endpoint, String userAgent) {
         this.endpoint = endpoint;
@@ -42,6 +43,18 @@ public final class AgentChannel extends Channel implements AutoCloseable {
                 .disableRetry()
                 .disableServiceConfigLookUp()
                 .build();
+        this.owner = true;
+    }
+
+    private AgentChannel(AgentChannel other) {
+        this.endpoint = other.endpoint;
+        this.channel = other.channel;
+        this.owner = false;
+    }
+
+    /** This one's connection, which closing the result leaves open. */
+    public AgentChannel shared() {
+        return new AgentChannel(this);
     }
 
     @Override
@@ -60,10 +73,12 @@ public final class AgentChannel extends Channel implements AutoCloseable {
         return channel.authority();
     }
 
-    /** Ends every call. */
+    /** Ends every call, where the connection is not another's. */
     @Override
     public void close() {
-        channel.shutdownNow();
+        if (owner) {
+            channel.shutdownNow();
+        }
     }
 
     /** Replaces the transport's words for a connection that could not be made by the problem behind them. */
