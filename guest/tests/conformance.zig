@@ -26,6 +26,7 @@ pub fn main() u8 {
     @import("conformance_task.zig").run();
     @import("conformance_handlers.zig").run();
     @import("conformance_mem.zig").run();
+    @import("conformance_share.zig").run();
     @import("conformance_io.zig").run();
     @import("conformance_ipc.zig").run();
     @import("conformance_poll.zig").run();

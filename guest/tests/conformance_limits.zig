@@ -65,6 +65,9 @@ fn handles() void {
     t.fails(@src(), .cap_acquire, .out_of_handles, .{ abi.CapKind.log, 1, &handle });
     t.fails(@src(), .vm_stop_event, .out_of_handles, .{&handle});
     t.fails(@src(), .mem_arena_create, .out_of_handles, .{ page, &handle });
+    const shared = uk.reserve(page) catch @panic("no memory");
+    defer uk.release(shared);
+    t.fails(@src(), .mem_share, .out_of_handles, .{ shared.ptr, page, &handle });
     t.fails(@src(), .time_deadline, .out_of_handles, .{ 0, &handle });
     t.fails(@src(), .io_poll_create, .out_of_handles, .{&handle});
     t.fails(@src(), .ipc_channel_create, .out_of_handles, .{ 1, 1, &handle, &handle });
@@ -91,6 +94,8 @@ fn messages() void {
     while (t.call(.ipc_send, .{ channel[0], message.ptr, bytes, 0 }) == 0) sent += 1;
     t.fails(@src(), .ipc_send, .out_of_memory, .{ channel[0], message.ptr, bytes, 0 });
     t.expect(@src(), sent > 100 and sent * bytes <= uk.startup().memory_bytes / 2, "no more than half of memory");
+    var share: abi.Handle = .none;
+    t.fails(@src(), .mem_share, .out_of_memory, .{ message.ptr, page, &share });
     // Another task has an account of its own.
     @atomicStore(u32, &send_one, 1, .release);
     _ = thread.join();

@@ -35,6 +35,7 @@ const Objects = struct {
     right: abi.Handle = .none,
     set: abi.Handle = .none,
     deadline: abi.Handle = .none,
+    share: abi.Handle = .none,
     sleeper: t.Thread = .{},
     memory: []align(4096) u8 = &.{},
     stale: [10]u64 = @splat(0),
@@ -73,6 +74,7 @@ fn open() void {
     entry = .{ .handle = @intFromEnum(objects.right), .wanted = .{ .readable = true } };
     t.ok(@src(), .io_poll_update, .{ objects.set, &entry });
     objects.memory = uk.reserve(16 << 12) catch @panic("no memory");
+    t.ok(@src(), .mem_share, .{ objects.memory.ptr + 15 * 4096, 4096, &objects.share });
     objects.sleeper.start(sleepLong, 0, .{});
     t.awaitValue(&sleeping, 1);
 
@@ -124,6 +126,7 @@ fn close() void {
     t.ok(@src(), .ipc_close, .{objects.right});
     t.ok(@src(), .io_poll_close, .{objects.set});
     t.ok(@src(), .time_deadline_close, .{objects.deadline});
+    t.ok(@src(), .mem_unshare, .{objects.share});
     uk.release(objects.memory);
 }
 
@@ -163,6 +166,8 @@ fn fill() void {
     bases.set(.mem_protect, .{ pages, 4096, 3 });
     bases.set(.mem_discard, .{ pages, 4096 });
     bases.set(.mem_query, .{ pages, &out });
+    bases.set(.mem_share, .{ pages + 2 * 4096, 4096, &out });
+    bases.set(.mem_unshare, .{objects.share});
     bases.set(.mem_arena_create, .{ 4096, &out });
     bases.set(.mem_arena_alloc, .{ objects.arena, 8, 8, &out });
     bases.set(.mem_arena_reset, .{objects.arena});
@@ -255,7 +260,7 @@ fn badHandles(id: t.Id, base: [6]u64, argument: abi.Argument, position: usize) v
 }
 
 fn isLive(value: u64) bool {
-    var list = [_]abi.Handle{ objects.file, objects.directory, objects.console, objects.capability, objects.arena, objects.left, objects.right, objects.set, objects.deadline, objects.sleeper.handle, t.me() };
+    var list = [_]abi.Handle{ objects.file, objects.directory, objects.console, objects.capability, objects.arena, objects.left, objects.right, objects.set, objects.deadline, objects.share, objects.sleeper.handle, t.me() };
     for (&list) |*handle| if (@intFromEnum(handle.*) == value) return true;
     return false;
 }

@@ -212,7 +212,7 @@ fn tagOf(id: t.Id) ?abi.HandleTag {
         .io_open, .vm_stop_event => .io,
         .cap_acquire => .cap,
         .task_spawn => .task,
-        .mem_arena_create => .mem,
+        .mem_arena_create, .mem_share => .mem,
         .ipc_channel_create => .ipc,
         .io_poll_create => .poll,
         .time_deadline => .time,
@@ -286,7 +286,7 @@ fn shape(fuzzer: *Fuzzer, id: t.Id, registers: *[6]u64) bool {
         registers[where] = @intFromPtr(&fuzzer.buffer) + 4096;
     };
     switch (id) {
-        .mem_free, .mem_protect, .mem_discard => {
+        .mem_free, .mem_protect, .mem_discard, .mem_share => {
             if (registers[0] -% playground >= playground_bytes) registers[0] = 0xffff_8000_0000_0000 | registers[0];
             if (registers[0] < 1 << 47 and registers[1] > playground + playground_bytes - registers[0]) registers[1] = random.uintLessThan(u64, 32) * page;
             registers[1] = if (registers[0] < 1 << 47) @min(registers[1], playground + playground_bytes - registers[0]) & ~@as(u64, page - 1) else registers[1];
@@ -298,6 +298,8 @@ fn shape(fuzzer: *Fuzzer, id: t.Id, registers: *[6]u64) bool {
             if (registers[0] -% playground < playground_bytes) registers[1] = @min(registers[1], playground + playground_bytes - registers[0]);
             if (registers[0] -% playground >= playground_bytes) registers[0] |= 0xffff_8000_0000_0000;
             if (chance(random, 3)) registers[3] = 0;
+            // It takes every tag: a file or a share.
+            if (random.boolean()) registers[3] = fuzzer.handles[random.uintLessThan(usize, ring_size)].handle;
             registers[4] &= 0xffff_f000;
         },
         .mem_alloc => registers[1] &= ~@as(u64, 3 << 5),
@@ -401,7 +403,7 @@ fn resultAt(id: t.Id) ?usize {
     return switch (id) {
         .io_open => 5,
         .vm_stop_event => 0,
-        .cap_acquire, .mem_alloc => 2,
+        .cap_acquire, .mem_alloc, .mem_share => 2,
         .task_spawn, .mem_arena_create, .time_deadline => 1,
         .io_poll_create => 0,
         .ipc_channel_create => 2,
@@ -421,6 +423,7 @@ fn close(held: Held) void {
             .time_deadline => uk.calls.time_deadline_close(item),
             .cap_acquire => uk.calls.cap_drop(item),
             .mem_arena_create => uk.calls.mem_arena_drop(item),
+            .mem_share => uk.calls.mem_unshare(item),
             .task_spawn => uk.calls.task_join(item, abi.deadline_never, &status),
             else => return,
         };

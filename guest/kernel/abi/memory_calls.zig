@@ -8,6 +8,8 @@ const space = @import("../mem/space.zig");
 const regions = @import("../mem/regions.zig");
 const arena = @import("../object/arena.zig");
 const capability = @import("../object/capability.zig");
+const handles = @import("../object/handles.zig");
+const shared = @import("../object/shared.zig");
 const stream = @import("../object/stream.zig");
 const task_object = @import("../object/task.zig");
 const Task = task_object.Task;
@@ -68,7 +70,7 @@ pub fn mem_map(task: *Task, arguments: dispatch.MemMap) Failure!void {
     else
         .anywhere;
     try user_copy.writeValue(u64, arguments.mapped.address, 0);
-    const address = try mapSource(placement, bytes, access, @intFromEnum(arguments.file), arguments.offset);
+    const address = try mapSource(placement, bytes, access, @intFromEnum(arguments.source), arguments.offset);
     user_copy.writeValue(u64, arguments.mapped.address, address) catch |failure| {
         // With `fixed` the caller may have mapped over its own result: the mapping stands.
         if (!exact) space.free(address, bytes) catch {};
@@ -78,9 +80,30 @@ pub fn mem_map(task: *Task, arguments: dispatch.MemMap) Failure!void {
 
 fn mapSource(placement: space.Placement, bytes: u64, access: regions.Access, handle: u64, offset: u64) Failure!u64 {
     if (handle == 0) return space.map(placement, bytes, access, .anonymous, null);
+    if (handles.tagOf(handle) == .mem) {
+        const share = try shared.hold(handle);
+        defer shared.put(share);
+        if (offset > share.pages * limits.page_bytes or bytes > share.pages * limits.page_bytes - offset) return error.BadValue;
+        return space.map(placement, bytes, access, .shared, .{ .share = share, .offset = offset });
+    }
     const file = try stream.fileOf(handle);
     defer file.release();
     return space.map(placement, bytes, access, .file, .{ .file = file, .offset = offset });
+}
+
+pub fn mem_share(_: *Task, arguments: dispatch.MemShare) Failure!void {
+    const bytes = try rangeOf(arguments.address, arguments.bytes);
+    try user_copy.writeValue(u64, arguments.share.address, 0);
+    const handle = try shared.create(arguments.address, bytes);
+    // The range stays what it has become, even where this fails.
+    user_copy.writeValue(u64, arguments.share.address, handle) catch |failure| {
+        shared.end(handle) catch {};
+        return failure;
+    };
+}
+
+pub fn mem_unshare(_: *Task, arguments: dispatch.MemUnshare) Failure!void {
+    try shared.end(@intFromEnum(arguments.share));
 }
 
 pub fn mem_protect(task: *Task, arguments: dispatch.MemProtect) Failure!void {

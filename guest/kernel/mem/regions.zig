@@ -3,8 +3,9 @@
 const std = @import("std");
 const Account = @import("../object/account.zig").Account;
 const File = @import("../object/file.zig").File;
+const Share = @import("share.zig").Share;
 
-pub const Kind = enum(u8) { anonymous, file, kernel };
+pub const Kind = enum(u8) { anonymous, file, kernel, shared };
 
 pub const Access = packed struct(u8) {
     read: bool = false,
@@ -19,8 +20,9 @@ pub const Region = struct {
     end: u64,
     access: Access = .{},
     kind: Kind = .anonymous,
-    /// Of kind file: what the bytes come from, and where there `start` is.
+    /// What the bytes come from, of kind file or shared, and where there `start` is.
     file: ?*File = null,
+    share: ?*Share = null,
     offset: u64 = 0,
     /// Who pays for this region.
     account: ?*Account = null,
@@ -39,8 +41,8 @@ pub const Region = struct {
     /// Whether both may be one, `second` beginning where `first` ends.
     pub fn continues(first: *const Region, second: *const Region) bool {
         return first.end == second.start and first.access == second.access and first.kind == second.kind and
-            first.kind != .kernel and !first.access.pinned and first.file == second.file and
-            (first.file == null or first.offset + first.bytes() == second.offset);
+            first.kind != .kernel and !first.access.pinned and first.file == second.file and first.share == second.share and
+            ((first.file == null and first.share == null) or first.offset + first.bytes() == second.offset);
     }
 };
 

@@ -15,14 +15,18 @@ const lock = @import("../sched/lock.zig");
 const scheduler = @import("../sched/scheduler.zig");
 const Mutex = @import("../object/mutex.zig").Mutex;
 const File = @import("../object/file.zig").File;
+const Share = @import("share.zig").Share;
 const Region = regions.Region;
 const Access = regions.Access;
 
 pub const Error = error{ BadPointer, RangeInUse, OutOfAddressSpace, OutOfMemory, NotMapped };
 
-var tree: regions.Tree = .{};
+pub var tree: regions.Tree = .{};
 var pool: Pool(Region) = .{};
-var changes: Mutex = .{};
+/// Held by whoever changes what is mapped, before the kernel lock.
+pub var changes: Mutex = .{};
+/// Shared memory whose last mapping went with the change in progress.
+var dead: ?*Share = null;
 /// What a change in progress takes apart: a fault in it by another task waits for the change.
 var busy_start: u64 = 0;
 var busy_end: u64 = 0;
@@ -44,9 +48,9 @@ pub const Placement = union(enum) {
     fixed_no_replace: u64,
 };
 
-pub const Source = struct { file: *File, offset: u64 };
+pub const Source = struct { file: ?*File = null, share: ?*Share = null, offset: u64 };
 
-/// Reserves `bytes`, a multiple of the page size; returns where. Takes a reference to the file.
+/// Reserves `bytes`, a multiple of the page size; returns where. Takes a reference to the file or share.
 pub fn map(placement: Placement, bytes: u64, access: Access, kind: regions.Kind, source: ?Source) Error!u64 {
     std.debug.assert(bytes > 0 and bytes % limits.page_bytes == 0);
     changes.acquire();
@@ -86,9 +90,10 @@ fn reserve(placement: Placement, bytes: u64, access: Access, kind: regions.Kind,
     const region = try pool.create();
     region.* = .{ .start = where, .end = where + bytes, .access = access, .kind = kind, .account = account };
     if (source) |from| {
-        from.file.retain();
         region.file = from.file;
+        region.share = from.share;
         region.offset = from.offset;
+        retainSource(region);
     }
     tree.insert(region);
     mergeAround(region);
@@ -122,15 +127,25 @@ fn mergeAround(region: *Region) void {
     };
 }
 
+fn retainSource(region: *Region) void {
+    if (region.file) |file| file.retainLocked();
+    if (region.share) |share| share.retain();
+}
+
 fn drop(region: *Region) void {
     tree.remove(region);
     if (region.file) |file| file.releaseLocked();
+    if (region.share) |share| if (share.release()) {
+        // Until every CPU has forgotten it its frames are nobody's.
+        share.next_dead = dead;
+        dead = share;
+    };
     if (region.account) |payer| payer.credit(@sizeOf(Region));
     pool.destroy(region);
 }
 
 /// Makes `address` a boundary between regions. The lock is held.
-fn splitAt(address: u64) Error!void {
+pub fn splitAt(address: u64) Error!void {
     const region = tree.find(address) orelse return;
     if (region.start == address) return;
     if (tree.count >= limits.regions_max) return error.OutOfMemory;
@@ -144,10 +159,11 @@ fn splitAt(address: u64) Error!void {
         .access = region.access,
         .kind = region.kind,
         .file = region.file,
-        .offset = if (region.file != null) region.offset + (address - region.start) else 0,
+        .share = region.share,
+        .offset = if (region.file != null or region.share != null) region.offset + (address - region.start) else 0,
         .account = account,
     };
-    if (upper.file) |file| file.retainLocked();
+    retainSource(upper);
     region.end = address;
     tree.insert(upper);
 }
@@ -174,6 +190,10 @@ fn removeRange(start: u64, end: u64) Error!void {
         busy_end = end;
     }
     clearTables(start, end);
+    while (dead) |share| {
+        dead = share.next_dead;
+        share.destroy();
+    }
     lock.acquire();
     busy_start = 0;
     busy_end = 0;
@@ -223,7 +243,7 @@ pub fn free(start: u64, bytes: u64) Error!void {
 }
 
 /// Every byte of the range lies in a region that the workload may change. The lock is held.
-fn checkReserved(start: u64, end: u64) Error!void {
+pub fn checkReserved(start: u64, end: u64) Error!void {
     var at = start;
     while (at < end) {
         const region = tree.find(at) orelse return error.NotMapped;
@@ -403,6 +423,11 @@ fn fill(region: *const Region, page: u64) Resolution {
         const wanted = (entry.* & (paging.address_mask | paging.borrowed)) | entryBits(region.access);
         if (entry.* & ~accessed_bits != wanted) entry.* = wanted;
         x86.invlpg(page);
+        return .ok;
+    }
+    if (region.share) |share| {
+        const frame = share.obtain((region.offset + (page - region.start)) / limits.page_bytes) orelse return .out_of_memory;
+        entry.* = @as(u64, frame) << 12 | paging.borrowed | entryBits(region.access);
         return .ok;
     }
     const frame = frames.allocateUser() orelse return .out_of_memory;

@@ -1,17 +1,8 @@
 //! Arenas: a reservation that memory is taken from in turn, and that is emptied at once.
 const std = @import("std");
-const handles = @import("handles.zig");
+const memory = @import("memory.zig");
 const lock = @import("../sched/lock.zig");
 const space = @import("../mem/space.zig");
-const Pool = @import("../mem/pool.zig").Pool;
-
-const Arena = struct {
-    base: u64,
-    bytes: u64,
-    used: u64 = 0,
-};
-
-var pool: Pool(Arena) = .{};
 
 pub const Error = space.Error || error{ BadHandle, OutOfHandles, ArenaFull };
 
@@ -20,16 +11,13 @@ pub fn create(bytes: u64) Error!u64 {
     errdefer space.free(base, bytes) catch {};
     lock.acquire();
     defer lock.release();
-    const arena = try pool.create();
-    errdefer pool.destroy(arena);
-    arena.* = .{ .base = base, .bytes = bytes };
-    return handles.open(.mem, arena);
+    return memory.open(.{ .arena = .{ .base = base, .bytes = bytes } });
 }
 
 pub fn allocate(handle: u64, bytes: u64, alignment: u64) Error!u64 {
     lock.acquire();
     defer lock.release();
-    const arena = try handles.get(Arena, handle, .mem);
+    const arena = try memory.getArena(handle);
     const start = std.mem.alignForward(u64, arena.used, alignment);
     if (start > arena.bytes or bytes > arena.bytes - start) return error.ArenaFull;
     arena.used = start + bytes;
@@ -38,7 +26,7 @@ pub fn allocate(handle: u64, bytes: u64, alignment: u64) Error!u64 {
 
 pub fn reset(handle: u64) Error!void {
     lock.acquire();
-    const arena = handles.get(Arena, handle, .mem) catch |failure| {
+    const arena = memory.getArena(handle) catch |failure| {
         lock.release();
         return failure;
     };
@@ -55,14 +43,13 @@ pub fn reset(handle: u64) Error!void {
 
 pub fn drop(handle: u64) Error!void {
     lock.acquire();
-    const arena = handles.get(Arena, handle, .mem) catch |failure| {
+    const arena = memory.getArena(handle) catch |failure| {
         lock.release();
         return failure;
     };
     const base = arena.base;
     const bytes = arena.bytes;
-    handles.close(handle, .mem) catch unreachable;
-    pool.destroy(arena);
+    memory.close(handle);
     lock.release();
     space.free(base, bytes) catch |failure| switch (failure) {
         error.BadPointer => {},

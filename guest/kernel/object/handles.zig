@@ -73,6 +73,11 @@ fn openWith(tag: Tag, object: *anyopaque, readiness: ?*Source) error{OutOfHandle
     unreachable;
 }
 
+/// The tag that a handle says it has.
+pub fn tagOf(handle: u64) ?Tag {
+    return std.enums.fromInt(Tag, @as(u8, @truncate(handle >> 24)));
+}
+
 fn find(handle: u64, tag: Tag) ?*Entry {
     std.debug.assert(lock.isHeld());
     const slot: u32 = @truncate(handle & 0xffffff);
@@ -91,7 +96,7 @@ pub fn get(comptime T: type, handle: u64, tag: Tag) error{BadHandle}!*T {
 
 /// What a poll of the handle looks at, good while the lock is held.
 pub fn source(handle: u64) error{ BadHandle, UnsupportedOperation }!*Source {
-    const tag = std.enums.fromInt(Tag, @as(u8, @truncate(handle >> 24))) orelse return error.BadHandle;
+    const tag = tagOf(handle) orelse return error.BadHandle;
     const entry = find(handle, tag) orelse return error.BadHandle;
     return entry.source orelse error.UnsupportedOperation;
 }
