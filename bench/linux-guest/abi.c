@@ -5,10 +5,13 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -149,6 +152,74 @@ static void page_faults(void)
     report("page_fault", samples);
 }
 
+enum { message_bytes = 64, idle_handles = 1000 };
+
+static int near_end, far_end, set;
+
+static void watch(int file)
+{
+    struct epoll_event event = { .events = EPOLLIN, .data.fd = file };
+    must(epoll_ctl(set, EPOLL_CTL_ADD, file, &event) == 0, "epoll_ctl");
+}
+
+static void *answer_messages(void *argument)
+{
+    char message[message_bytes];
+    (void)argument;
+    while (read(far_end, message, sizeof message) > 1) must(write(far_end, message, sizeof message) == sizeof message, "write");
+    return NULL;
+}
+
+static void *answer_ready(void *argument)
+{
+    struct epoll_event events[16];
+    char message[message_bytes];
+    (void)argument;
+    while (epoll_wait(set, events, 16, -1) > 0) {
+        if (read(events[0].data.fd, message, sizeof message) <= 1) return NULL;
+        must(write(events[0].data.fd, message, sizeof message) == sizeof message, "write");
+    }
+    return NULL;
+}
+
+static void there_and_back(const char *name, void *(*other)(void *))
+{
+    pthread_t thread;
+    uint64_t samples[batches];
+    char message[message_bytes] = { 1 };
+    must(pthread_create(&thread, NULL, other, NULL) == 0, "pthread_create");
+    for (int batch = 0; batch < batches; batch++) {
+        uint64_t start = cycles();
+        for (int call = 0; call < handovers_per_batch; call++) {
+            must(write(near_end, message, sizeof message) == sizeof message, "write");
+            must(read(near_end, message, sizeof message) == sizeof message, "read");
+        }
+        samples[batch] = (cycles() - start) / handovers_per_batch;
+    }
+    must(write(near_end, message, 1) == 1, "write");
+    must(pthread_join(thread, NULL) == 0, "pthread_join");
+    report(name, samples);
+}
+
+/* By a socket that keeps messages apart, and epoll. */
+static void messages(void)
+{
+    int ends[2];
+    must(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) == 0, "socketpair");
+    near_end = ends[0];
+    far_end = ends[1];
+    there_and_back("message", answer_messages);
+    must((set = epoll_create1(0)) >= 0, "epoll_create1");
+    watch(far_end);
+    there_and_back("poll_one", answer_ready);
+    for (int i = 0; i < idle_handles; i++) {
+        int idle = eventfd(0, 0);
+        must(idle >= 0, "eventfd");
+        watch(idle);
+    }
+    there_and_back("poll_idle", answer_ready);
+}
+
 int main(void)
 {
     MEASURE("null_call", calls_per_batch, bare_syscall(SYS_getpid, 0));
@@ -156,6 +227,7 @@ int main(void)
     thread_switches();
     wake_ups();
     page_faults();
+    messages();
     printf("figures end\n");
     end();
 }

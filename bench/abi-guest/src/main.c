@@ -106,6 +106,79 @@ static void page_faults(void)
     report("page_fault", samples);
 }
 
+enum { message_bytes = 64, idle_handles = 1000 };
+
+static uk_handle_t near_end, far_end, set;
+
+static void channel(uk_handle_t *left, uk_handle_t *right)
+{
+    must(ipc_channel_create(4, message_bytes, left, right) == UK_OK, "ipc_channel_create");
+}
+
+static void watch(uk_handle_t handle)
+{
+    struct uk_io_poll_entry entry = { .handle = handle, .wanted = UK_IO_EVENT_READABLE };
+    must(io_poll_update(set, &entry) == UK_OK, "io_poll_update");
+}
+
+static void answer_messages(void *argument)
+{
+    char message[message_bytes];
+    uint64_t bytes;
+    (void)argument;
+    while (ipc_recv(far_end, message, sizeof message, UK_DEADLINE_NEVER, &bytes) == UK_OK && bytes > 0)
+        ipc_send(far_end, message, bytes, UK_DEADLINE_NEVER);
+}
+
+/* As answer_messages, but waits in the poll set. */
+static void answer_ready(void *argument)
+{
+    struct uk_io_poll_entry entries[16];
+    char message[message_bytes];
+    uint64_t bytes;
+    uint32_t ready;
+    (void)argument;
+    while (io_poll_wait(set, entries, 16, UK_DEADLINE_NEVER, &ready) == UK_OK) {
+        if (ipc_recv(entries[0].handle, message, sizeof message, 0, &bytes) != UK_OK || bytes == 0) return;
+        ipc_send(entries[0].handle, message, bytes, UK_DEADLINE_NEVER);
+    }
+}
+
+/* A message to another task and its answer. */
+static void there_and_back(const char *name, void (*other)(void *))
+{
+    struct uk_thread thread;
+    uint64_t samples[batches], bytes;
+    char message[message_bytes] = { 1 };
+    must(uk_thread_start(&thread, other, NULL, 0) == UK_OK, "uk_thread_start");
+    for (int batch = 0; batch < batches; batch++) {
+        uint64_t start = cycles();
+        for (int call = 0; call < handovers_per_batch; call++) {
+            ipc_send(near_end, message, sizeof message, UK_DEADLINE_NEVER);
+            ipc_recv(near_end, message, sizeof message, UK_DEADLINE_NEVER, &bytes);
+        }
+        samples[batch] = (cycles() - start) / handovers_per_batch;
+    }
+    must(ipc_send(near_end, message, 0, UK_DEADLINE_NEVER) == UK_OK, "ipc_send");
+    must(uk_thread_join(&thread) == UK_OK, "uk_thread_join");
+    report(name, samples);
+}
+
+static void messages(void)
+{
+    uk_handle_t idle, peer;
+    channel(&near_end, &far_end);
+    there_and_back("message", answer_messages);
+    must(io_poll_create(&set) == UK_OK, "io_poll_create");
+    watch(far_end);
+    there_and_back("poll_one", answer_ready);
+    for (int i = 0; i < idle_handles; i++) {
+        channel(&idle, &peer);
+        watch(idle);
+    }
+    there_and_back("poll_idle", answer_ready);
+}
+
 int main(void)
 {
     must(uk_enable(UK_CAP_TASK, UK_CAP_TASK_SPAWN | UK_CAP_TASK_CONTROL) == UK_OK, "the task capability");
@@ -116,6 +189,9 @@ int main(void)
     thread_switches();
     wake_ups();
     page_faults();
+    must(uk_enable(UK_CAP_IPC, UK_CAP_IPC_USE) == UK_OK, "the ipc capability");
+    must(uk_enable(UK_CAP_IO, UK_CAP_IO_READ) == UK_OK, "the io capability");
+    messages();
     printf("figures end\n");
     return 0;
 }
