@@ -5,6 +5,7 @@
 //!   zig build kernel -Dsmp=false    all of full but this (kernel/options.zig): zig-out/kernel/ukernel-custom.elf
 //!   zig build kernel-debug          the same kernels with debug information: zig-out/kernel/ukernel-*.debug
 //!   zig build test                  unit tests of the pure kernel modules, on the host
+//!   zig build net-fuzz -- 5000000   malformed frames for the network stack, on the host
 const std = @import("std");
 const Abi = @import("abi/steps.zig").Abi;
 const fs_steps = @import("kernel/fs/steps.zig");
@@ -43,6 +44,14 @@ pub fn build(b: *std.Build) void {
     abi.addTests(b, test_step);
     abi.addDocs(b, test_step);
     fs_steps.addTests(b, abi.types, test_step);
+
+    const fuzz = b.addExecutable(.{
+        .name = "net-fuzz",
+        .root_module = b.createModule(.{ .root_source_file = b.path("kernel/net_fuzz.zig"), .target = b.graph.host, .optimize = .ReleaseSafe }),
+    });
+    const fuzz_run = b.addRunArtifact(fuzz);
+    if (b.args) |arguments| fuzz_run.addArgs(arguments);
+    b.step("net-fuzz", "Mutate what two network stacks say to each other: -- FRAMES [SEED]").dependOn(&fuzz_run.step);
 
     const sdk: Sdk = .create(b, abi);
     sdk.install(b);

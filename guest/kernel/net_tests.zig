@@ -12,6 +12,7 @@ test {
     _ = @import("net/link_test.zig");
     _ = @import("net/dhcp_test.zig");
     _ = @import("net/transfer_test.zig");
+    _ = @import("net/fuzz.zig");
     _ = @import("net/tcp_rules_test.zig");
     _ = @import("net/tcp_life_test.zig");
     _ = @import("net/tcp_load_test.zig");

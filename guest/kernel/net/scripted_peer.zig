@@ -38,6 +38,9 @@ pub const Peer = struct {
     window: u16 = 65535,
     options: tcp_segment.Options = .{},
     out: [ethernet.frame_bytes_max]u8 = undefined,
+    /// The frame that the stack got last.
+    last: [ethernet.frame_bytes_max]u8 = undefined,
+    last_bytes: usize = 0,
 
     pub const Setup = struct { pages_max: u32 = 4096, addressing: stack_file.Addressing = .{ .fixed = .{ .address = own, .prefix = 24, .gateway = 0x0a00_00fe } } };
 
@@ -72,6 +75,8 @@ pub const Peer = struct {
     }
 
     pub fn receive(self: *Peer, frame: []const u8) void {
+        @memcpy(self.last[0..frame.len], frame);
+        self.last_bytes = frame.len;
         self.stack.receive(frame, .unknown, self.now_ns);
     }
 

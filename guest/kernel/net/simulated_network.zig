@@ -1,5 +1,6 @@
 //! Two stacks and a link between them that loses, duplicates, reorders and delays by a seed: the same seed gives the same run. Time is simulated.
 const std = @import("std");
+const builtin = @import("builtin");
 const ethernet = @import("ethernet.zig");
 const heap = @import("../sched/heap.zig");
 const stack_file = @import("stack.zig");
@@ -16,6 +17,8 @@ pub const Faults = struct {
     /// 0: no limit.
     bytes_per_second: u64 = 0,
 };
+
+const allocator = if (builtin.is_test) std.testing.allocator else std.heap.smp_allocator;
 
 const Event = struct {
     due_ns: u64,
@@ -34,7 +37,6 @@ pub const addresses = [2]u32{ 0x0a00_0001, 0x0a00_0002 };
 pub const macs = [2]ethernet.Mac{ .{ 2, 0, 0, 0, 0, 1 }, .{ 2, 0, 0, 0, 0, 2 } };
 
 pub const Network = struct {
-    allocator: std.mem.Allocator,
     random: std.Random.DefaultPrng,
     faults: Faults,
     now_ns: u64 = 1_000_000_000,
@@ -57,9 +59,8 @@ pub const Network = struct {
     };
 
     pub fn create(seed: u64, faults: Faults, setup: Setup) !*Network {
-        const network = try std.testing.allocator.create(Network);
+        const network = try allocator.create(Network);
         network.* = .{
-            .allocator = std.testing.allocator,
             .random = .init(seed),
             .faults = faults,
             .now_ns = setup.start_ns,
@@ -80,9 +81,9 @@ pub const Network = struct {
     }
 
     pub fn destroy(network: *Network) void {
-        while (network.events.removeMin()) |event| network.allocator.destroy(event);
+        while (network.events.removeMin()) |event| allocator.destroy(event);
         for (&network.given) |*given| given.deinit();
-        network.allocator.destroy(network);
+        allocator.destroy(network);
     }
 
     pub fn below(network: *Network, bound: u64) u64 {
@@ -120,7 +121,7 @@ pub const Network = struct {
         }
         due += network.faults.delay_ns;
         if (network.chance(network.faults.reorder_permille)) due += network.below(network.faults.reorder_ns);
-        const event = network.allocator.create(Event) catch @panic("no memory for the simulation");
+        const event = allocator.create(Event) catch @panic("no memory for the simulation");
         event.* = .{ .due_ns = due, .order = network.order, .to = ~from, .length = @intCast(bytes.len), .bytes = undefined };
         @memcpy(event.bytes[0..bytes.len], bytes);
         network.order += 1;
@@ -144,7 +145,7 @@ pub const Network = struct {
             _ = network.events.removeMin();
             network.events_count -= 1;
             network.nodes[event.to].receive(event.bytes[0..event.length], .unknown, network.now_ns);
-            network.allocator.destroy(event);
+            allocator.destroy(event);
             // One at a time, as an interrupt per frame would.
             network.settle();
         }
@@ -159,12 +160,11 @@ pub const Network = struct {
     /// What must hold when all is closed and has waited out its end.
     pub fn expectEmpty(network: *Network) !void {
         for (&network.nodes, &network.given) |*node, *given| {
-            try std.testing.expectEqual(0, node.connections.used);
-            try std.testing.expectEqual(0, node.embryos.used);
-            try std.testing.expectEqual(0, node.time_waits.pool.used);
-            try std.testing.expectEqual(0, node.flows.count);
-            try std.testing.expectEqual(0, node.memory.pages_used);
-            try std.testing.expectEqual(0, given.pages_given);
+            const left = [_]u32{ node.connections.used, node.embryos.used, node.time_waits.pool.used, node.flows.count, node.memory.pages_used, given.pages_given };
+            for (left) |count| if (count != 0) {
+                std.debug.print("left: connections, embryos, waiting, flows, pages, pages given: {any}\n", .{left});
+                return error.SomethingLeft;
+            };
         }
     }
 };
