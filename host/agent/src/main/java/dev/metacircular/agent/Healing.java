@@ -9,6 +9,7 @@ import dev.metacircular.runtime.Instance;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /** What heals one component: a pure function of what is wanted, what is so and what was tried. */
 final class Healing {
@@ -48,7 +49,7 @@ final class Healing {
      * @param failures ends and failed starts in a row
      * @param lastFailure when the last of them was
      * @param flapping whether it failed too often lately
-     * @param doneOnRecord whether its natural end is on record, whatever the runtime makes of it since
+     * @param endOnRecord the status of its own end, where that is the last that is on record, whatever the runtime makes of it since
      * @param seed spreads the delays of components that fail together
      * @param booting whether the node has booted since the component was last looked after: its end then was the node's
      */
@@ -60,9 +61,18 @@ final class Healing {
             int failures,
             Instant lastFailure,
             boolean flapping,
-            boolean doneOnRecord,
+            OptionalInt endOnRecord,
             int seed,
-            boolean booting) {}
+            boolean booting) {
+        private boolean doneOnRecord() {
+            return endOnRecord.isPresent() && Observation.isDone(restart, endOnRecord.getAsInt());
+        }
+
+        /** Whether its own end is on record, after which its policy wants no other run. */
+        private boolean finalOnRecord() {
+            return endOnRecord.isPresent() && !restart.wantsRestart(endOnRecord.getAsInt());
+        }
+    }
 
     static Action decide(Situation s, Instant now) {
         Observed observed = Observation.of(s.instance().map(Instance::state), s.stopRequested());
@@ -75,7 +85,11 @@ final class Healing {
             case RUNNING ->
                 switch (observed) {
                     case Observed.Running(), Observed.Unknown() -> new Action.Nothing();
-                    case Observed.Removed() -> delayed(s, now, new Action.Create());
+                    // Someone tidied up after what had ended for good: a job does not run again for that.
+                    case Observed.Removed() ->
+                        s.doneOnRecord() || (s.finalOnRecord() && !s.booting())
+                                ? new Action.Nothing()
+                                : delayed(s, now, new Action.Create());
                     case Observed.Stopped() ->
                         s.doneOnRecord()
                                 ? new Action.Nothing()

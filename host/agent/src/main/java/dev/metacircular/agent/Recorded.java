@@ -89,6 +89,11 @@ record Recorded(What what, int status, String instance, Instant startedAt) {
         return new Recorded(What.RUNNING, 0, instance.value(), Instant.EPOCH);
     }
 
+    /** The same end, of an instance that is gone since. */
+    Recorded gone() {
+        return new Recorded(what, status, "", Instant.EPOCH);
+    }
+
     /** Whether what is seen is what is on record, so that it is no change. */
     boolean explains(Recorded seen) {
         return switch (what) {
@@ -96,7 +101,10 @@ record Recorded(What what, int status, String instance, Instant startedAt) {
             case RUNNING -> seen.what == What.RUNNING && sameRun(seen);
             case AT_REST -> seen.what.isRest();
             // One that was stopped may look as if it had ended by itself once the request for its end was forgotten.
-            case STOPPED, EXITED -> (seen.what == What.STOPPED || seen.what == What.EXITED) && sameRun(seen);
+            case STOPPED, EXITED ->
+                seen.what == What.REMOVED
+                        ? equals(gone())
+                        : (seen.what == What.STOPPED || seen.what == What.EXITED) && sameRun(seen);
             case REMOVED -> seen.what == What.REMOVED;
             case UNCLEAR -> seen.what == What.UNCLEAR;
         };
@@ -120,11 +128,13 @@ record Recorded(What what, int status, String instance, Instant startedAt) {
         return switch (what) {
             case NOTHING, AT_REST -> seen;
             case RUNNING, STOPPED, EXITED ->
-                new Recorded(
-                        what,
-                        status,
-                        instance.isEmpty() ? seen.instance : instance,
-                        unknown(startedAt) ? seen.startedAt : startedAt);
+                seen.what == What.REMOVED
+                        ? this
+                        : new Recorded(
+                                what,
+                                status,
+                                instance.isEmpty() ? seen.instance : instance,
+                                unknown(startedAt) ? seen.startedAt : startedAt);
             case REMOVED, UNCLEAR -> this;
         };
     }

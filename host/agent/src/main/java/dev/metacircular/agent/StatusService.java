@@ -10,6 +10,7 @@ import dev.metacircular.contract.v1.RuntimeState;
 import dev.metacircular.contract.v1.StatusResponse;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
+import dev.metacircular.model.Drift;
 import dev.metacircular.model.ImageRef;
 import dev.metacircular.model.InstanceState;
 import dev.metacircular.model.Name;
@@ -225,8 +226,12 @@ final class StatusService {
                         .documentDigest()
                         .equals(secrets.digest(m.id(), m.component(), m.row().documentDigest())))
                 .isPresent();
-        status.addAllDrift(Messages.drift(
-                Observation.drift(m.desired(), observed, m.component().restart(), moved, differs)));
+        Set<Drift> drift =
+                Observation.drift(m.desired(), observed, m.component().restart(), moved, differs);
+        if (observed instanceof Observed.Removed && supervisor.isDone(m, instance)) {
+            drift.remove(Drift.STATE);
+        }
+        status.addAllDrift(Messages.drift(drift));
         return status.build();
     }
 

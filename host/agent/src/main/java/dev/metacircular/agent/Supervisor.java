@@ -4,6 +4,7 @@ import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.InstanceState;
 import dev.metacircular.model.Name;
+import dev.metacircular.model.Observation;
 import dev.metacircular.model.ProblemException;
 import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.registry.RegistryException;
@@ -19,6 +20,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
@@ -217,7 +219,7 @@ final class Supervisor {
                         track.failures(),
                         track.lastFailure(),
                         track.flapping(),
-                        tracks.isDone(m.id(), m.component().restart(), chosen),
+                        tracks.endOnRecord(m.id(), chosen),
                         m.id().hashCode(),
                         booting),
                 clock.instant());
@@ -353,6 +355,12 @@ final class Supervisor {
         } catch (RuntimeFailure | RegistryException e) {
             LOG.log(Level.WARNING, "cannot remove " + instance.id() + " now: " + e.getMessage());
         }
+    }
+
+    /** Whether it has ended for good by itself, also where its instance is gone since. */
+    boolean isDone(KnownService.Member m, Optional<Instance> instance) {
+        OptionalInt end = tracks.endOnRecord(m.id(), instance);
+        return end.isPresent() && Observation.isDone(m.component().restart(), end.getAsInt());
     }
 
     /** What there is to say of a component, such as {@code restarts in 4 s after 3 failures}; may be empty. */

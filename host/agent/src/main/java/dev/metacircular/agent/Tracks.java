@@ -18,6 +18,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /**
@@ -110,6 +111,13 @@ final class Tracks {
         }
         if (seen.what() != Recorded.What.UNCLEAR) {
             unclearSince.remove(id);
+        }
+        if (seen.what() == Recorded.What.REMOVED
+                && before.recorded().what() == Recorded.What.EXITED
+                && !look.restart().wantsRestart(before.recorded().status())) {
+            entries.add(Entry.of(id, Kind.REMOVED, "its instance is gone, which had ended before")
+                    .asQuiet());
+            return before.with(before.recorded().gone());
         }
         Track after = before.with(seen);
         if (look.booting() && seen.what().isRest()) {
@@ -270,12 +278,13 @@ final class Tracks {
         looked.removeAll(ids);
     }
 
-    /** Whether its natural end is on record. */
-    synchronized boolean isDone(ComponentId id, RestartPolicy restart, Optional<Instance> instance) {
+    /** The status of its own end, where that is the last on record of this instance, or of one that is gone since. */
+    synchronized OptionalInt endOnRecord(ComponentId id, Optional<Instance> instance) {
         Recorded r = of(id).recorded();
         return r.what() == Recorded.What.EXITED
-                && Observation.isDone(restart, r.status())
-                && instance.filter(i -> i.id().value().equals(r.instance())).isPresent();
+                        && (instance.isEmpty() || instance.get().id().value().equals(r.instance()))
+                ? OptionalInt.of(r.status())
+                : OptionalInt.empty();
     }
 
     synchronized void setDue(ComponentId id, Optional<Instant> when) {

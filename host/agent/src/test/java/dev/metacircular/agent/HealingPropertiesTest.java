@@ -30,7 +30,7 @@ final class HealingPropertiesTest {
     private static final Instant NOW = Instant.parse("2026-11-21T12:00:00Z");
     private static final Instant STARTED = NOW.minusSeconds(30);
 
-    private record Past(int failures, Instant lastFailure, boolean flapping, boolean done) {}
+    private record Past(int failures, Instant lastFailure, boolean flapping, OptionalInt end) {}
 
     private record Seen(Optional<Instance> instance, boolean stopRequested) {}
 
@@ -58,8 +58,8 @@ final class HealingPropertiesTest {
                         Arbitraries.integers().between(0, 12),
                         Arbitraries.longs().between(0, 1_000),
                         Arbitraries.of(true, false),
-                        Arbitraries.of(true, false))
-                .as((failures, ago, flapping, done) -> new Past(failures, NOW.minusSeconds(ago), flapping, done));
+                        Arbitraries.of(OptionalInt.empty(), OptionalInt.of(0), OptionalInt.of(7)))
+                .as((failures, ago, flapping, end) -> new Past(failures, NOW.minusSeconds(ago), flapping, end));
         return Combinators.combine(
                         Arbitraries.of(Desired.class),
                         policies,
@@ -75,7 +75,7 @@ final class HealingPropertiesTest {
                         past.failures(),
                         past.lastFailure(),
                         past.flapping(),
-                        past.done(),
+                        past.end(),
                         seed,
                         booting));
     }
@@ -106,7 +106,7 @@ final class HealingPropertiesTest {
                 s.failures(),
                 s.lastFailure(),
                 s.flapping(),
-                s.doneOnRecord(),
+                s.endOnRecord(),
                 s.seed(),
                 s.booting());
     }
@@ -119,6 +119,16 @@ final class HealingPropertiesTest {
             case Healing.Action.Stop(var _) -> with(s, new InstanceState.Ended(0, STARTED, NOW), true);
             case Healing.Action.Nothing(), Healing.Action.Wait(var _), Healing.Action.GiveUp() -> s;
         };
+    }
+
+    private static boolean doneOnRecord(Healing.Situation s) {
+        return s.endOnRecord().isPresent()
+                && Observation.isDone(s.restart(), s.endOnRecord().getAsInt());
+    }
+
+    private static boolean isFinal(Healing.Situation s) {
+        return s.endOnRecord().isPresent()
+                && !s.restart().wantsRestart(s.endOnRecord().getAsInt());
     }
 
     private static boolean acts(Healing.Action action) {
@@ -148,7 +158,7 @@ final class HealingPropertiesTest {
             case Healing.Action.GiveUp() -> assertThat(s.restart()).isInstanceOf(RestartPolicy.OnFailure.class);
             case Healing.Action.Nothing() ->
                 assertThat(!drifts
-                                || s.doneOnRecord()
+                                || isFinal(s)
                                 || (observed(s) instanceof Observed.Exited(int status)
                                         && !s.restart().wantsRestart(status)))
                         .isTrue();
@@ -194,12 +204,19 @@ final class HealingPropertiesTest {
         }
         boolean itsOwnEnd = s.instance().orElseThrow().state() instanceof InstanceState.Ended(var _, var _, Instant at)
                 && at.equals(NOW);
-        boolean done = s.doneOnRecord() || (itsOwnEnd && Observation.isDone(s.restart(), status));
+        boolean done = doneOnRecord(s) || (itsOwnEnd && Observation.isDone(s.restart(), status));
         assertThat(Healing.decide(s, NOW))
                 .isEqualTo(
                         done
                                 ? new Healing.Action.Nothing()
                                 : new Healing.Action.Start(s.instance().orElseThrow(), false));
+    }
+
+    @Property(tries = 5000)
+    void whatIsDoneIsNeverMadeAgain(@ForAll("situations") Healing.Situation s) {
+        if (doneOnRecord(s)) {
+            assertThat(Healing.decide(s, NOW)).isNotEqualTo(new Healing.Action.Create());
+        }
     }
 
     @Property(tries = 2000)

@@ -2,6 +2,7 @@ package dev.metacircular.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.metacircular.contract.v1.AdoptRequest;
 import dev.metacircular.model.Component;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
@@ -60,7 +61,7 @@ final class MonitorPropertiesTest {
                 .ofMaxSize(5);
     }
 
-    /** A node on which the parts were deployed and then meddled with, besides containers that are not ours. */
+    /** A node on which the parts were deployed and then meddled with, besides containers that are not ours, two of them adopted. */
     private static final class Meddled implements AutoCloseable {
         final Path directory;
         final TestNode node;
@@ -80,11 +81,16 @@ final class MonitorPropertiesTest {
             foreign.add(node.fake.addForeign("shop-other", IMAGE));
             foreign.add(node.fake.addForeign("shop", IMAGE));
             deploy();
+            foreign.add(node.fake.addForeign("old-web", IMAGE));
+            foreign.add(node.fake.addForeign("old-db", IMAGE));
+            node.adoption.adopt(
+                    "tester", AdoptRequest.newBuilder().setService("old").build());
             node.settle();
             for (int i = 0; i < parts.size(); i++) {
                 meddle(parts.get(i).meddling(), node.only(id(i)).id());
             }
             node.fake.crash(foreign.get(1), 3);
+            node.fake.crash(foreign.getLast(), 3);
         }
 
         private void deploy() {

@@ -265,6 +265,53 @@ class MonitorTest {
     }
 
     @Test
+    void aJobThatIsDoneIsNotRunAgainWhenItsInstanceIsTidiedAway() throws InterruptedException {
+        InstanceId web = deployed(new RestartPolicy.OnFailure(OptionalInt.empty()));
+        node.fake.crash(web, 0);
+        pass();
+        node.fake.remove(web);
+        node.settle();
+        node.restart();
+        node.clock.advance(Duration.ofHours(1));
+        node.settle();
+        node.restart(true);
+        node.settle();
+        node.supervisor.bootDone();
+        node.settle();
+        assertThat(node.instances(WEB)).isEmpty();
+        assertThat(kinds()).containsExactly("deployed", "exited", "removed");
+        assertThat(node.status.status(Optional.of(SHOP)).getComponents(0).getDriftList())
+                .isEmpty();
+        node.actions.restart(
+                "tester", new dev.metacircular.model.Target(SHOP, Optional.empty()), node.generation(SHOP));
+        assertThat(runs()).isTrue();
+    }
+
+    @Test
+    void whatItsPolicyForbidsToRunAgainIsNotMadeAgainEither() throws InterruptedException {
+        InstanceId web = deployed(new RestartPolicy.No());
+        node.fake.crash(web, 3);
+        pass();
+        node.fake.remove(web);
+        node.settle();
+        assertThat(node.instances(WEB)).isEmpty();
+        assertThat(node.status.status(Optional.of(SHOP)).getComponents(0).getDriftList())
+                .hasSize(1);
+        node.clock.advance(Duration.ofMinutes(1));
+        node.restart(true);
+        node.settle();
+        assertThat(runs()).isTrue();
+    }
+
+    @Test
+    void whatRanAndWasRemovedIsMadeAgainWhateverItsPolicy() throws InterruptedException {
+        InstanceId web = deployed(new RestartPolicy.No());
+        node.fake.remove(web);
+        node.settle();
+        assertThat(runs()).isTrue();
+    }
+
+    @Test
     void aBootIsNoFailure() throws InterruptedException {
         deployed(new RestartPolicy.OnFailure(OptionalInt.of(1)));
         for (int boots = 0; boots < 7; boots++) {
