@@ -24,6 +24,8 @@ import java.util.stream.Collectors;
 final class Agent implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(Agent.class.getName());
     private static final Duration DEPLOY_GRACE = Duration.ofSeconds(10);
+    private static final Duration SNAPSHOT_EVERY = Duration.ofHours(1);
+    private static final Duration LOOK_EVERY = Duration.ofMinutes(1);
 
     private final DirectoryLock lock;
     private final Name node;
@@ -35,6 +37,7 @@ final class Agent implements AutoCloseable {
     private final SupervisorLoop loop;
     private final Optional<Alerts> alerts;
     private final AgentServer server;
+    private final Housekeeping housekeeping;
 
     /** What an agent works on besides its directory. */
     interface Backends {
@@ -123,11 +126,19 @@ final class Agent implements AutoCloseable {
                 new ExecService(view, runtimes, outcomes),
                 new FileService(transfers, outcomes),
                 new SecretService(secrets, view),
-                new NodeFacts(node, config.services(), observations),
+                new BackupService(registry.backups(), view, locks, events),
+                new NodeFacts(node, config.services(), observations, registry, view),
                 new EventService(stored, events),
                 new Doctor(config.services(), made.socket(), pki, observations)));
         server = new AgentServer(listen, pki, service, new AuthInterceptor(tokens, audit, clock));
         loop = new SupervisorLoop(supervisor, runtimes, locks, made.revive(), bootFile, clock);
+        housekeeping = new Housekeeping(
+                events,
+                List.of(new Housekeeping.Chore(
+                        "the registry's snapshot",
+                        Duration.ZERO,
+                        LOOK_EVERY,
+                        () -> registry.backups().takeIfOlderThan(SNAPSHOT_EVERY))));
         Thread.startVirtualThread(observations::refreshAvailability);
         Thread.startVirtualThread(() -> Leftovers.collect(runtimes, transfers));
         events.node(EventLog.Kind.AGENT_STARTED, "version " + Version.TEXT);
@@ -175,6 +186,7 @@ final class Agent implements AutoCloseable {
             LOG.warning("an operation is cut short; it is recovered at the next start");
         }
         loop.close();
+        housekeeping.close();
         alerts.ifPresent(Alerts::close);
         server.close();
         runtimes.close();

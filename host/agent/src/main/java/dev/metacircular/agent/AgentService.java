@@ -22,6 +22,8 @@ import dev.metacircular.contract.v1.ListRequest;
 import dev.metacircular.contract.v1.ListResponse;
 import dev.metacircular.contract.v1.ListSecretsRequest;
 import dev.metacircular.contract.v1.ListSecretsResponse;
+import dev.metacircular.contract.v1.ListSnapshotsRequest;
+import dev.metacircular.contract.v1.ListSnapshotsResponse;
 import dev.metacircular.contract.v1.ListTokensRequest;
 import dev.metacircular.contract.v1.ListTokensResponse;
 import dev.metacircular.contract.v1.LogLine;
@@ -36,10 +38,13 @@ import dev.metacircular.contract.v1.PurgeRequest;
 import dev.metacircular.contract.v1.PurgeResponse;
 import dev.metacircular.contract.v1.PushInput;
 import dev.metacircular.contract.v1.PushResponse;
+import dev.metacircular.contract.v1.ReadSnapshotRequest;
 import dev.metacircular.contract.v1.RemoveSecretRequest;
 import dev.metacircular.contract.v1.RemoveSecretResponse;
 import dev.metacircular.contract.v1.RestartRequest;
 import dev.metacircular.contract.v1.RestartResponse;
+import dev.metacircular.contract.v1.RestoreRequest;
+import dev.metacircular.contract.v1.RestoreResponse;
 import dev.metacircular.contract.v1.RevokeTokenRequest;
 import dev.metacircular.contract.v1.RevokeTokenResponse;
 import dev.metacircular.contract.v1.ServiceDocument;
@@ -49,9 +54,14 @@ import dev.metacircular.contract.v1.SetSecretRequest;
 import dev.metacircular.contract.v1.SetSecretResponse;
 import dev.metacircular.contract.v1.ShowNodeRequest;
 import dev.metacircular.contract.v1.ShowNodeResponse;
+import dev.metacircular.contract.v1.Snapshot;
+import dev.metacircular.contract.v1.SnapshotPart;
 import dev.metacircular.contract.v1.StatusRequest;
 import dev.metacircular.contract.v1.StatusResponse;
+import dev.metacircular.contract.v1.TakeSnapshotRequest;
 import dev.metacircular.contract.v1.Token;
+import dev.metacircular.contract.v1.UploadSnapshotRequest;
+import dev.metacircular.contract.v1.UploadSnapshotResponse;
 import dev.metacircular.definition.ComponentDocuments;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
@@ -68,8 +78,18 @@ import java.util.function.Supplier;
 
 /** The contract's calls, each handed to what does it. */
 final class AgentService extends AgentGrpc.AgentImplBase {
-    private static final List<String> FEATURES =
-            List.of("deploy", "events", "logs", "exec", "tokens", "doctor", "purge_data", "files", "secrets", "adopt");
+    private static final List<String> FEATURES = List.of(
+            "deploy",
+            "events",
+            "logs",
+            "exec",
+            "tokens",
+            "doctor",
+            "purge_data",
+            "files",
+            "secrets",
+            "adopt",
+            "backup");
 
     private final Parts parts;
 
@@ -86,6 +106,7 @@ final class AgentService extends AgentGrpc.AgentImplBase {
             ExecService exec,
             FileService files,
             SecretService secrets,
+            BackupService backups,
             NodeFacts facts,
             EventService events,
             Doctor doctor) {}
@@ -336,6 +357,60 @@ final class AgentService extends AgentGrpc.AgentImplBase {
                                 "RemoveSecret",
                                 RemoveSecretResponse.parser(),
                                 () -> parts.secrets().remove(request)));
+    }
+
+    @Override
+    public void listSnapshots(ListSnapshotsRequest request, StreamObserver<ListSnapshotsResponse> observer) {
+        answer(observer, () -> parts.backups().list());
+    }
+
+    @Override
+    public void takeSnapshot(TakeSnapshotRequest request, StreamObserver<Snapshot> observer) {
+        Caller caller = Caller.current();
+        answer(
+                observer,
+                () -> parts.outcomes()
+                        .once(
+                                caller,
+                                request.getIdempotencyKey(),
+                                "TakeSnapshot",
+                                Snapshot.parser(),
+                                () -> parts.backups().take()));
+    }
+
+    @Override
+    public void readSnapshot(ReadSnapshotRequest request, StreamObserver<SnapshotPart> observer) {
+        answer(observer, () -> parts.backups().read(request));
+    }
+
+    @Override
+    public void uploadSnapshot(UploadSnapshotRequest request, StreamObserver<UploadSnapshotResponse> observer) {
+        Caller caller = Caller.current();
+        answer(
+                observer,
+                () -> parts.outcomes()
+                        .once(
+                                caller,
+                                request.getIdempotencyKey(),
+                                "UploadSnapshot",
+                                UploadSnapshotResponse.parser(),
+                                () -> parts.backups().upload(request)));
+    }
+
+    @Override
+    public void restore(RestoreRequest request, StreamObserver<RestoreResponse> observer) {
+        Caller caller = Caller.current();
+        answer(
+                observer,
+                () -> request.getDryRun()
+                        ? parts.backups().restore(caller.token(), request)
+                        : parts.outcomes()
+                                .once(
+                                        caller,
+                                        request.getIdempotencyKey(),
+                                        "Restore",
+                                        RestoreResponse.parser(),
+                                        () -> parts.backups().restore(caller.token(), request)));
     }
 
     @Override

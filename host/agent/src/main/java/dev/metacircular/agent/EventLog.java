@@ -89,6 +89,10 @@ final class EventLog {
         ADOPTED(Urgency.NONE),
         /** The registry was damaged, and a snapshot took its place. */
         REGISTRY_RESTORED(Urgency.URGENT),
+        /** An operator put a snapshot's services in the place of the registered ones. */
+        RESTORED(Urgency.NONE),
+        /** Something that the agent does from time to time failed, the first time. */
+        HOUSEKEEPING_FAILED(Urgency.WARNING),
         RUNTIME_UNAVAILABLE(Urgency.URGENT),
         RUNTIME_AVAILABLE(Urgency.NONE),
         /** The alert command failed, or alerts were dropped; raises no alert itself. */

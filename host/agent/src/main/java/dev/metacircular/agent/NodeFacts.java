@@ -1,14 +1,19 @@
 package dev.metacircular.agent;
 
+import dev.metacircular.contract.v1.RegistryFacts;
+import dev.metacircular.contract.v1.RegistryLoss;
 import dev.metacircular.contract.v1.RuntimeState;
 import dev.metacircular.contract.v1.ShowNodeResponse;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.RuntimeKind;
+import dev.metacircular.registry.Registry;
+import dev.metacircular.registry.Snapshot;
 import dev.metacircular.runtime.Availability;
 import java.io.IOException;
 import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 
@@ -20,11 +25,15 @@ final class NodeFacts {
     private final Name node;
     private final Path services;
     private final Observations observations;
+    private final Registry registry;
+    private final NodeView view;
 
-    NodeFacts(Name node, Path services, Observations observations) {
+    NodeFacts(Name node, Path services, Observations observations, Registry registry, NodeView view) {
         this.node = node;
         this.services = services;
         this.observations = observations;
+        this.registry = registry;
+        this.view = view;
     }
 
     ShowNodeResponse show() {
@@ -50,7 +59,25 @@ final class NodeFacts {
                     available.getOrDefault(
                             kind, new Availability.Unavailable("this agent has no backend for it yet"))));
         }
-        return response.build();
+        return response.setRegistry(registry()).build();
+    }
+
+    private RegistryFacts registry() {
+        RegistryFacts.Builder facts = RegistryFacts.newBuilder();
+        List<Snapshot> snapshots = registry.backups().list();
+        facts.setSnapshots(snapshots.size());
+        if (!snapshots.isEmpty()) {
+            facts.setSnapshotAtMs(snapshots.getFirst().takenAt().toEpochMilli());
+        }
+        registry.loss()
+                .ifPresent(l -> facts.setLoss(RegistryLoss.newBuilder()
+                        .setNoticedAtMs(l.noticedAt().toEpochMilli())
+                        .setLostSinceMs(l.restored().lostSince().toEpochMilli())
+                        .setSnapshot(l.restored().snapshot().name())
+                        .setDamaged(l.restored().damaged().toString())
+                        .setWhy(l.restored().why())));
+        view.unconfirmed().forEach(n -> facts.addUnconfirmed(n.value()));
+        return facts.build();
     }
 
     static RuntimeState state(RuntimeKind kind, Availability availability) {

@@ -46,6 +46,25 @@ final class NodeView {
         restored.putAll(registry.restoredServices());
     }
 
+    /** Takes everything but the stop requests from the registry anew. */
+    void reload() {
+        List<RegisteredService> rows = registry.services();
+        rows.forEach(this::put);
+        services.keySet().retainAll(rows.stream().map(RegisteredService::name).collect(Collectors.toSet()));
+        refreshAdopted();
+        Map<Name, Long> unconfirmed = registry.restoredServices();
+        restored.putAll(unconfirmed);
+        restored.keySet().retainAll(unconfirmed.keySet());
+    }
+
+    /** Services of which nothing is ended, for their rows came from a snapshot; in the order of their names. */
+    List<Name> unconfirmed() {
+        return services.values().stream()
+                .filter(this::isRestored)
+                .map(KnownService::name)
+                .toList();
+    }
+
     /** Takes the adopted instances from the registry anew. */
     void refreshAdopted() {
         List<AdoptedInstance> rows = registry.adopted();

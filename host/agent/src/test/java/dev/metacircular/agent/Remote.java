@@ -104,8 +104,18 @@ final class Remote implements AutoCloseable {
     }
 
     void restart() throws IOException {
+        restartAfter(() -> {});
+    }
+
+    /** Something that happens to an agent's directory. */
+    interface Between {
+        void happens() throws IOException;
+    }
+
+    void restartAfter(Between between) throws IOException {
         disconnect();
         agent.close();
+        between.happens();
         agent = start();
     }
 

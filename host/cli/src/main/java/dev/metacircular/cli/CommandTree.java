@@ -70,6 +70,8 @@ final class CommandTree {
                         new TokenCommands.ListTokens(),
                         new TokenCommands.Add(),
                         new TokenCommands.Revoke()));
+        COMMANDS.put("backup", () -> leaf(new BackupCommand()));
+        COMMANDS.put("restore", () -> leaf(new RestoreCommand()));
         COMMANDS.put("doctor", () -> leaf(new DoctorCommand()));
         COMMANDS.put("completion", () -> leaf(new CompletionCommand()));
         COMMANDS.put("manual", () -> hidden(leaf(new ManualCommand())));

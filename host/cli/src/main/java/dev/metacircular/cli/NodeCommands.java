@@ -1,6 +1,8 @@
 package dev.metacircular.cli;
 
 import dev.metacircular.contract.ExitStatus;
+import dev.metacircular.contract.v1.RegistryFacts;
+import dev.metacircular.contract.v1.RegistryLoss;
 import dev.metacircular.contract.v1.RuntimeState;
 import dev.metacircular.contract.v1.ShowNodeRequest;
 import dev.metacircular.contract.v1.ShowNodeResponse;
@@ -9,6 +11,7 @@ import dev.metacircular.model.Name;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import picocli.CommandLine.Model.CommandSpec;
 
 /** {@code mcp node list}, {@code show} and {@code remove}; {@link NodeAddCommand} adds. */
@@ -101,7 +104,59 @@ final class NodeCommands {
                     "runtimes",
                     n.getRuntimesList().stream().map(View::json).toList(),
                     "version",
-                    n.getVersion());
+                    n.getVersion(),
+                    "registry",
+                    n.hasRegistry() ? json(n.getRegistry()) : null);
+        }
+
+        private static Object json(RegistryFacts r) {
+            RegistryLoss loss = r.getLoss();
+            return Json.object(
+                    "snapshot_at",
+                    r.getSnapshotAtMs() == 0 ? null : time(r.getSnapshotAtMs()),
+                    "snapshots",
+                    r.getSnapshots(),
+                    "loss",
+                    r.hasLoss()
+                            ? Json.object(
+                                    "noticed_at",
+                                    time(loss.getNoticedAtMs()),
+                                    "lost_since",
+                                    time(loss.getLostSinceMs()),
+                                    "snapshot",
+                                    loss.getSnapshot(),
+                                    "damaged",
+                                    loss.getDamaged(),
+                                    "why",
+                                    loss.getWhy())
+                            : null,
+                    "unconfirmed",
+                    r.getUnconfirmedList());
+        }
+
+        private static String time(long ms) {
+            return Instant.ofEpochMilli(ms).toString();
+        }
+
+        private static void print(Session session, RegistryFacts r) {
+            session.out()
+                    .println("registry " + r.getSnapshots() + (r.getSnapshots() == 1 ? " snapshot" : " snapshots")
+                            + (r.getSnapshotAtMs() == 0 ? "" : ", the last of " + time(r.getSnapshotAtMs())));
+            if (r.hasLoss()) {
+                RegistryLoss loss = r.getLoss();
+                session.out()
+                        .println("LOSS     noticed at " + time(loss.getNoticedAtMs())
+                                + ": what was registered since " + time(loss.getLostSinceMs())
+                                + " is lost; " + Text.printable(loss.getSnapshot())
+                                + " took its place, the damaged file is " + Text.printable(loss.getDamaged()) + ": "
+                                + Text.printable(loss.getWhy()));
+            }
+            if (r.getUnconfirmedCount() > 0) {
+                session.out()
+                        .println(
+                                "CONFIRM  from a snapshot, and nothing of them is ended until mcp sync, deploy, start or"
+                                        + " stop: " + Text.printable(String.join(", ", r.getUnconfirmedList())));
+            }
         }
 
         private static void print(Session session, ClientConfig.Node node, ShowNodeResponse n) {
@@ -122,6 +177,9 @@ final class NodeCommands {
                                         r.getAvailable()
                                                 ? (r.getName() + " " + r.getVersion()).strip() + accelerator
                                                 : r.getName() + ": not available: " + r.getReason()));
+            }
+            if (n.hasRegistry()) {
+                print(session, n.getRegistry());
             }
         }
     }

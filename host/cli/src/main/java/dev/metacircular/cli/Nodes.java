@@ -57,7 +57,16 @@ final class Nodes {
     /** Asks them all at once; the answers are in the nodes' order, and there when the deadline is over. */
     static <T> List<Answer<T>> ask(
             Session session, Collection<ClientConfig.Node> nodes, Function<AgentGrpc.AgentBlockingStub, T> question) {
-        Duration limit = limit(session, QUESTION);
+        return ask(session, nodes, QUESTION, question);
+    }
+
+    /** Asks them all at once, each for so long where no other time is asked for. */
+    static <T> List<Answer<T>> ask(
+            Session session,
+            Collection<ClientConfig.Node> nodes,
+            Duration usual,
+            Function<AgentGrpc.AgentBlockingStub, T> question) {
+        Duration limit = limit(session, usual);
         long end = System.nanoTime() + limit.toNanos();
         List<CompletableFuture<T>> futures = new ArrayList<>();
         for (ClientConfig.Node node : nodes) {

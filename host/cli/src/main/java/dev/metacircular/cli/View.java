@@ -7,6 +7,7 @@ import dev.metacircular.contract.v1.RuntimeState;
 import dev.metacircular.definition.ClientConfig;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -33,6 +34,16 @@ final class View<T> {
             Function<AgentGrpc.AgentBlockingStub, T> question,
             Function<T, List<RuntimeState>> runtimes) {
         return new View<>(session, Nodes.ask(session, nodes(session, arguments.name("--node")), question), runtimes);
+    }
+
+    /** Asks these nodes, each for so long where no other time is asked for. */
+    static <T> View<T> of(
+            Session session,
+            Collection<ClientConfig.Node> nodes,
+            Duration usual,
+            Function<AgentGrpc.AgentBlockingStub, T> question,
+            Function<T, List<RuntimeState>> runtimes) {
+        return new View<>(session, Nodes.ask(session, nodes, usual, question), runtimes);
     }
 
     /** Asks these nodes. */

@@ -4,6 +4,8 @@ import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -43,15 +45,30 @@ public final class Registry implements AutoCloseable {
         Optional<Restored> replaced = Optional.empty();
         Database opened;
         try {
-            snapshots.requireContent(file);
+            requireContent(file);
             opened = Database.open(file, snapshots::take);
         } catch (DamagedException e) {
             replaced = Optional.of(snapshots.replace(file, e));
             opened = Database.open(file, snapshots::take);
-            opened.run(Restoring::markAll);
+            Loss loss = new Loss(clock.instant(), replaced.get());
+            opened.run(h -> {
+                Restoring.markAll(h);
+                Losses.record(h, loss);
+            });
         }
         this.database = opened;
         this.restored = replaced;
+    }
+
+    /** SQLite takes an empty file for a new database. */
+    private void requireContent(Path file) {
+        try {
+            if (snapshots.exist() && (!Files.exists(file) || Files.size(file) == 0)) {
+                throw new DamagedException("the registry " + file + " is empty or gone, and there are snapshots of it");
+            }
+        } catch (IOException e) {
+            throw new RegistryException("cannot read the registry " + file + ": " + e.getMessage(), e);
+        }
     }
 
     /** That the registry was damaged when it was opened, and what took its place; empty if it was not. */
@@ -464,6 +481,16 @@ public final class Registry implements AutoCloseable {
     /** Writes a consistent copy into {@code snapshots/} beside the registry and drops the oldest beyond {@link #SNAPSHOTS_KEPT}. */
     public Path snapshot() {
         return snapshots.take(database);
+    }
+
+    /** The snapshots, and what can be done with them. */
+    public Backups backups() {
+        return new Backups(snapshots, database, clock);
+    }
+
+    /** The last time that a snapshot took the place of a damaged registry; empty if none ever did. */
+    public Optional<Loss> loss() {
+        return database.read(Losses::last);
     }
 
     @Override

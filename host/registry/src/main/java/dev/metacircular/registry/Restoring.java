@@ -1,5 +1,6 @@
 package dev.metacircular.registry;
 
+import dev.metacircular.model.Problem;
 import org.jdbi.v3.core.Handle;
 
 /** What is done with the rows that come from a snapshot. */
@@ -19,5 +20,27 @@ final class Restoring {
                 + LOST_GENERATIONS;
         h.createUpdate("UPDATE generation SET reserved = :f").bind("f", floor).execute();
         h.createUpdate("INSERT INTO restored VALUES ('', :f)").bind("f", floor).execute();
+    }
+
+    /** Puts the services of the attached database {@code old} in the place of all there are, in one transaction. */
+    static void replaceServices(Handle h) {
+        int pending = h.createQuery("SELECT count(*) FROM pending_deploy")
+                .mapTo(Integer.class)
+                .one();
+        if (pending > 0) {
+            throw Problem.of(Problem.Kind.LOCKED, "a deploy is under way, or is still to be recovered")
+                    .next("try again when it is done")
+                    .exception();
+        }
+        h.execute("DELETE FROM service");
+        h.execute("DELETE FROM adopted");
+        h.execute("INSERT OR IGNORE INTO generation SELECT * FROM old.generation");
+        h.execute("INSERT INTO service SELECT * FROM old.service");
+        h.execute("INSERT INTO component SELECT * FROM old.component");
+        h.execute("INSERT OR IGNORE INTO adopted SELECT * FROM old.adopted");
+        h.execute("UPDATE generation SET reserved = reserved + 1 WHERE service IN (SELECT name FROM service)");
+        h.execute("UPDATE service SET generation = (SELECT reserved FROM generation WHERE service = service.name)");
+        h.execute("DELETE FROM restored WHERE service <> ''");
+        h.execute("INSERT INTO restored SELECT name, generation FROM service");
     }
 }

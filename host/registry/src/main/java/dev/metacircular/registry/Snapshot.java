@@ -5,6 +5,7 @@ import java.time.Instant;
 /**
  * A copy of the registry beside it.
  *
- * @param name of its file in the folder {@code snapshots}
+ * @param name by which it is restored
+ * @param takenAt of one that was uploaded, when it was
  */
 public record Snapshot(String name, Instant takenAt, long sizeBytes) {}

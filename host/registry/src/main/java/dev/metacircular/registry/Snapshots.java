@@ -1,5 +1,6 @@
 package dev.metacircular.registry;
 
+import dev.metacircular.model.Problem;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
@@ -8,9 +9,9 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Clock;
 import java.time.DateTimeException;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
@@ -28,12 +29,13 @@ import java.util.stream.Stream;
 /** The folder {@code snapshots/} beside the registry: consistent copies of it, the oldest of which go. */
 final class Snapshots {
     private static final int DAYS_KEPT = 7;
-    private static final int DAMAGED_KEPT = 3;
+    private static final int OTHERS_KEPT = 3;
+    private static final Duration UNFINISHED_KEPT = Duration.ofHours(1);
     private static final String TIME = "yyyyMMdd'T'HHmmss.SSS'Z'";
     private static final DateTimeFormatter STAMP =
             DateTimeFormatter.ofPattern(TIME).withZone(ZoneOffset.UTC);
     private static final Pattern NAME =
-            Pattern.compile("(?<kind>registry|damaged)-(?<time>[0-9]{8}T[0-9]{6}\\.[0-9]{3}Z)\\.db");
+            Pattern.compile("(?<kind>registry|uploaded|damaged)-(?<time>[0-9]{8}T[0-9]{6}\\.[0-9]{3}Z)\\.db");
 
     private final Path folder;
     private final Clock clock;
@@ -48,12 +50,16 @@ final class Snapshots {
         Path target = fresh("registry");
         try {
             Path partial = temporary();
-            Files.delete(partial);
-            from.direct(h -> h.createUpdate("VACUUM INTO :f")
-                    .bind("f", partial.toString())
-                    .execute());
-            Files.setPosixFilePermissions(partial, PosixFilePermissions.fromString("rw-------"));
-            Files.move(partial, target);
+            try {
+                // Into the empty file, which has its permissions already.
+                from.direct(h -> h.createUpdate("VACUUM INTO :f")
+                        .bind("f", partial.toString())
+                        .execute());
+                force(partial);
+                Files.move(partial, target, StandardCopyOption.REPLACE_EXISTING);
+            } finally {
+                Files.deleteIfExists(partial);
+            }
             prune();
             return target;
         } catch (IOException e) {
@@ -70,8 +76,14 @@ final class Snapshots {
         return Files.createTempFile(folder, "partial-", ".db");
     }
 
-    /** The latest ones, and the last one of each of the days before; of damaged registries a few. */
+    /** The latest ones, and the last one of each of the days before; of the other kinds a few; of what a crash left unfinished none. */
     private void prune() throws IOException {
+        Instant stale = clock.instant().minus(UNFINISHED_KEPT);
+        for (Path partial : partials()) {
+            if (Files.getLastModifiedTime(partial).toInstant().isBefore(stale)) {
+                Files.deleteIfExists(partial);
+            }
+        }
         List<Path> taken = files("registry");
         Set<LocalDate> days = new HashSet<>();
         int kept = 0;
@@ -83,8 +95,20 @@ final class Snapshots {
                 Files.delete(file);
             }
         }
-        List<Path> damaged = files("damaged");
-        damaged.subList(0, Math.max(0, damaged.size() - DAMAGED_KEPT)).forEach(Snapshots::deleteAll);
+        for (String kind : List.of("uploaded", "damaged")) {
+            List<Path> others = files(kind);
+            for (Path old : others.subList(0, Math.max(0, others.size() - OTHERS_KEPT))) {
+                Files.delete(old);
+                Files.deleteIfExists(Path.of(old + "-wal"));
+            }
+        }
+    }
+
+    private List<Path> partials() throws IOException {
+        try (Stream<Path> all = Files.list(folder)) {
+            return all.filter(p -> String.valueOf(p.getFileName()).startsWith("partial-"))
+                    .toList();
+        }
     }
 
     /** Oldest first. */
@@ -114,11 +138,13 @@ final class Snapshots {
     }
 
     /** All that can be restored, newest first. */
-    private List<Snapshot> all() {
+    List<Snapshot> all() {
         try {
             List<Snapshot> all = new ArrayList<>();
-            for (Path file : files("registry")) {
-                all.add(new Snapshot(String.valueOf(file.getFileName()), time(file), Files.size(file)));
+            for (String kind : List.of("registry", "uploaded")) {
+                for (Path file : files(kind)) {
+                    all.add(new Snapshot(String.valueOf(file.getFileName()), time(file), Files.size(file)));
+                }
             }
             all.sort(Comparator.comparing(Snapshot::takenAt).reversed());
             return List.copyOf(all);
@@ -127,12 +153,27 @@ final class Snapshots {
         }
     }
 
+    /** @throws dev.metacircular.model.ProblemException {@code NOT_FOUND} */
+    Path file(String name) {
+        return folder.resolve(find(name).name());
+    }
+
+    /** @throws dev.metacircular.model.ProblemException {@code NOT_FOUND} */
+    Snapshot find(String name) {
+        return all().stream()
+                .filter(s -> s.name().equals(name))
+                .findFirst()
+                .orElseThrow(() -> Problem.of(Problem.Kind.NOT_FOUND, "there is no snapshot '" + name + "'")
+                        .next("mcp backup --list")
+                        .exception());
+    }
+
     /**
      * A copy of a snapshot, brought to this version's form and checked as a whole.
      *
      * @throws RegistryException if it is damaged or newer than this program
      */
-    private Path usableCopy(Path snapshot) {
+    Path usableCopy(Path snapshot) {
         try {
             Path copy = temporary();
             try {
@@ -151,7 +192,7 @@ final class Snapshots {
         }
     }
 
-    private static void deleteAll(Path database) {
+    static void deleteAll(Path database) {
         try {
             for (String end : List.of("", "-wal", "-shm")) {
                 Files.deleteIfExists(Path.of(database + end));
@@ -161,19 +202,50 @@ final class Snapshots {
         }
     }
 
-    /**
-     * SQLite takes an empty file for a new database.
-     *
-     * @throws DamagedException if the registry is empty or gone although there are snapshots of it
-     */
-    void requireContent(Path registry) {
+    /** Keeps a file from elsewhere, if it is a registry; its name. */
+    Snapshot keepUploaded(Path file) {
+        Path copy;
         try {
-            if (!files("registry").isEmpty() && (!Files.exists(registry) || Files.size(registry) == 0)) {
-                throw new DamagedException(
-                        "the registry " + registry + " is empty or gone, and there are snapshots of it");
-            }
+            copy = usableCopy(file);
+        } catch (RegistryException e) {
+            throw Problem.of(Problem.Kind.INVALID, "this is no backup of a registry: " + e.getMessage())
+                    .exception();
+        }
+        Path target = fresh("uploaded");
+        try {
+            Files.move(copy, target);
+            prune();
+            return new Snapshot(String.valueOf(target.getFileName()), time(target), Files.size(target));
         } catch (IOException e) {
-            throw new RegistryException("cannot read the registry " + registry + ": " + e.getMessage(), e);
+            throw new RegistryException("cannot keep " + target + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** An empty file for an upload under way; those of earlier ones that never ended go. */
+    Path uploading(String key) {
+        try {
+            Files.createDirectories(folder);
+            Path own = folder.resolve("upload-" + key + ".part");
+            try (Stream<Path> all = Files.list(folder)) {
+                for (Path other : all.filter(
+                                p -> String.valueOf(p.getFileName()).startsWith("upload-"))
+                        .filter(p -> !p.equals(own))
+                        .toList()) {
+                    Files.deleteIfExists(other);
+                }
+            }
+            return own;
+        } catch (IOException e) {
+            throw new RegistryException("cannot write below " + folder + ": " + e.getMessage(), e);
+        }
+    }
+
+    /** Whether there should be a registry. */
+    boolean exist() {
+        try {
+            return !files("registry").isEmpty();
+        } catch (IOException e) {
+            return false;
         }
     }
 
@@ -184,6 +256,9 @@ final class Snapshots {
      */
     Restored replace(Path registry, DamagedException damage) {
         for (Snapshot snapshot : all()) {
+            if (!snapshot.name().startsWith("registry-")) {
+                continue;
+            }
             Optional<Path> copy = tryCopy(folder.resolve(snapshot.name()));
             if (copy.isPresent()) {
                 try {
@@ -217,9 +292,13 @@ final class Snapshots {
     private static void sync(Path file) throws IOException {
         Path parent = file.toAbsolutePath().getParent();
         if (parent != null) {
-            try (FileChannel channel = FileChannel.open(parent, StandardOpenOption.READ)) {
-                channel.force(true);
-            }
+            force(parent);
+        }
+    }
+
+    private static void force(Path file) throws IOException {
+        try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+            channel.force(true);
         }
     }
 }

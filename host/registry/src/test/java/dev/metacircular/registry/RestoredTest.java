@@ -86,6 +86,7 @@ class RestoredTest {
         }
         try (Registry registry = open()) {
             assertThat(registry.restored()).isEmpty();
+            assertThat(registry.loss().orElseThrow().restored().why()).contains("registry.db");
         }
     }
 
