@@ -56,6 +56,8 @@ pub const Network = struct {
         pages_max: u32 = 8192,
         start_ns: u64 = 1_000_000_000,
         mtu: u16 = 1500,
+        /// The first node's connections offer what RFC 2018 and RFC 7323 have.
+        options: bool = true,
     };
 
     pub fn create(seed: u64, faults: Faults, setup: Setup) !*Network {

@@ -112,8 +112,9 @@ fn measure(connection: *Connection, header: *const tcp_segment.Header, number: u
         connection.flags.timing = false;
         connection.round_trip.sample(now_ns -| connection.timed_ns);
     } else if (header.options.timestamp) |timestamp| {
-        // The echo tells apart what was sent again (RFC 7323, section 4).
+        // The echo tells apart what was sent again (RFC 7323, section 4); else it is too coarse.
         if (!connection.flags.timestamps or timestamp.echo == 0) return;
+        if (connection.mode == .open and connection.retries == 0) return;
         const elapsed_ms = tcp_send.timestampNow(connection, now_ns) -% timestamp.echo;
         if (elapsed_ms > std.math.maxInt(i32)) return;
         connection.round_trip.sample(@as(u64, elapsed_ms) * 1_000_000);

@@ -82,7 +82,14 @@ fn transfer(seed: u64, faults: simulated.Faults, setup: Network.Setup, count: u3
     var open: u32 = 2 * count;
     while (open > 0) {
         for (sides[0]) |*side| {
-            if (side.connection == null) side.connection = client.connect(.{ .address = simulated.addresses[1], .port = 80 }, 0, network.now_ns) catch break;
+            if (side.connection != null) continue;
+            const connection = client.connect(.{ .address = simulated.addresses[1], .port = 80 }, 0, network.now_ns) catch break;
+            if (!setup.options) {
+                connection.flags.selective = false;
+                connection.flags.timestamps = false;
+                connection.flags.scaled = false;
+            }
+            side.connection = connection;
         }
         if (!network.step(limit)) return error.Stuck;
         while (accepted < count) : (accepted += 1) sides[1][accepted].connection = listener.accept(server) orelse break;
@@ -111,6 +118,33 @@ test "what is lost, doubled, reordered and late arrives intact" {
             try transfer(seed, .{ .loss_permille = loss, .duplicate_permille = 20, .reorder_permille = 100 }, .{}, 1, .{ bytes, bytes });
         }
     }
+}
+
+test "the same without selective acknowledgements, timestamps and window scaling" {
+    for (0..4) |seed| {
+        const faults: simulated.Faults = .{ .loss_permille = 20, .duplicate_permille = 20, .reorder_permille = 50 };
+        try transfer(100 + seed, faults, .{ .options = false }, 1, .{ 1 << 18, 1 << 18 });
+    }
+}
+
+test "what one packet in a hundred takes is repaired without waiting, and little is sent twice" {
+    const network = try Network.create(1, .{ .loss_permille = 10, .delay_ns = second_ns / 100 }, .{});
+    defer network.destroy();
+    const listener = try network.nodes[1].listen(0, 80, 8);
+    var sides = [2]Side{ .{ .index = 0, .total = 4 << 20, .expected = 0 }, .{ .index = 1, .total = 0, .expected = 4 << 20 } };
+    sides[0].connection = try network.nodes[0].connect(.{ .address = simulated.addresses[1], .port = 80 }, 0, network.now_ns);
+    while (!sides[1].closed) {
+        if (!network.step(network.now_ns + 100 * second_ns)) return error.Stuck;
+        if (sides[1].connection == null) sides[1].connection = listener.accept(&network.nodes[1]);
+        for (&sides) |*side| try side.turn(network);
+    }
+    const counters = &network.nodes[0].counters;
+    try std.testing.expect(counters.tcp_recoveries > 10 and counters.tcp_timeouts * 5 < counters.tcp_recoveries);
+    // About 29 are lost.
+    try std.testing.expect(counters.tcp_retransmitted < 60);
+    listener.close(&network.nodes[1]);
+    network.run(400 * second_ns);
+    try network.expectEmpty();
 }
 
 test "with hardly any pages connections are slow, and intact" {
