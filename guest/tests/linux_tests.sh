@@ -138,7 +138,7 @@ if [ -n "$jdk" ]; then
     mkdir -p "$work/java"
     cp "$here/linux_hello.java" "$work/Hello.java"
     if timeout 300 "$jdk/bin/javac" -d "$work/java" "$work/Hello.java" > "$work/log" 2>&1 &&
-        timeout 300 "$jdk/bin/jlink" --add-modules java.base --strip-debug --output "$work/java/jdk" >> "$work/log" 2>&1; then
+        timeout 300 "$jdk/bin/jlink" --add-modules java.base --strip-java-debug-attributes --output "$work/java/jdk" >> "$work/log" 2>&1; then
         for file in $(ldd "$work"/java/jdk/bin/java "$work"/java/jdk/lib/*.so "$work"/java/jdk/lib/server/*.so |
             grep -o '/[^ :]* (' | tr -d ' (' | grep -v "^$work" | sort -u); do
             mkdir -p "$work/java$(dirname "$file")"
