@@ -125,7 +125,7 @@ pub const tcp_initial_segments: u32 = 10;
 pub const tcp_timeout_initial_ns: u64 = 1_000_000_000;
 pub const tcp_timeout_min_ns: u64 = 200_000_000;
 pub const tcp_timeout_max_ns: u64 = 60_000_000_000;
-/// Retransmissions without an answer before a connection is given up: at least 160 s.
+/// Retransmissions without an answer before a connection is given up: 222 s or more.
 pub const tcp_retries_max: u8 = 10;
 /// 123 s.
 pub const tcp_syn_retries_max: u8 = 6;

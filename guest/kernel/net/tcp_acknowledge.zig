@@ -20,7 +20,7 @@ pub fn acknowledge(stack: *Stack, connection: *Connection, segment: *const tcp_s
 
     const window = @as(u32, header.window) << @intCast(if (header.flags.syn) 0 else connection.send_scale);
     const window_same = window == connection.send_window;
-    updateWindow(stack, connection, header, window);
+    updateWindow(connection, header, window);
 
     if (after(number, connection.send_unacknowledged)) {
         progress(stack, connection, header, number, now_ns);
@@ -45,7 +45,7 @@ fn takeReports(connection: *Connection, header: *const tcp_segment.Header) void 
     }
 }
 
-fn updateWindow(stack: *Stack, connection: *Connection, header: *const tcp_segment.Header, window: u32) void {
+fn updateWindow(connection: *Connection, header: *const tcp_segment.Header, window: u32) void {
     if (before(header.acknowledgement, connection.send_unacknowledged)) return;
     const newer = before(connection.window_sequence, header.sequence) or
         (connection.window_sequence == header.sequence and !after(connection.window_acknowledgement, header.acknowledgement));
@@ -56,13 +56,12 @@ fn updateWindow(stack: *Stack, connection: *Connection, header: *const tcp_segme
         connection.unanswered = 0;
         if (connection.flight() == 0) connection.retransmit_ns = timers.never;
     }
-    // A peer that keeps its window shut but answers is there (RFC 9293, section 3.8.6.1).
-    if (window == 0) connection.unanswered = 0;
+    // A peer that keeps its window shut but answers is there (RFC 9293, section 3.8.6.1), as long as somebody here waits for it.
+    if (window == 0 and !connection.flags.detached) connection.unanswered = 0;
     connection.send_window = window;
     connection.send_window_max = @max(connection.send_window_max, window);
     connection.window_sequence = header.sequence;
     connection.window_acknowledgement = header.acknowledgement;
-    _ = stack;
 }
 
 fn progress(stack: *Stack, connection: *Connection, header: *const tcp_segment.Header, number: u32, now_ns: u64) void {

@@ -240,8 +240,26 @@ test "a shut window is asked about as long as the peer answers, and what was hel
     peer.raw(peer.headerOf(.{ .ack = true }), &.{});
     try expectEqual(5000 % 1460, peer.sent().?.payload_bytes);
 
-    // A peer that is gone is given up.
+    // A connection that nobody here has any more does not wait for ever.
     peer.acknowledgement +%= 5000 % 1460;
+    peer.window = 0;
+    peer.raw(peer.headerOf(.{ .ack = true }), &.{});
+    try writeAll(peer, connection, 100);
+    connection.close(&peer.stack, peer.now_ns);
+    var answered: u32 = 0;
+    while (peer.waitSent(100 * second_ns)) |_| : (answered += 1) peer.raw(peer.headerOf(.{ .ack = true }), &.{});
+    try expect(answered <= limits.tcp_retries_max + 1);
+    listener.close(&peer.stack);
+    try peer.expectEmpty();
+}
+
+test "a peer whose window stays shut, and which is gone, is given up" {
+    const peer = try Peer.create(.{});
+    defer peer.destroy();
+    const listener = try peer.stack.listen(0, 80, 4);
+    peer.options = plain;
+    const connection = try peer.open(listener);
+    peer.drain();
     peer.window = 0;
     peer.raw(peer.headerOf(.{ .ack = true }), &.{});
     try writeAll(peer, connection, 100);
