@@ -23,6 +23,7 @@ const init = @import("boot/init.zig");
 comptime {
     _ = entry;
     _ = @import("arch/dispatch.zig");
+    _ = @import("arch/fill.zig");
 }
 
 pub const panic = std.debug.FullPanic(kernel_panic.panic);

@@ -12,7 +12,7 @@ const Failure = abi.Failure;
 const Entry = abi.IoPollEntry;
 
 /// Entries copied at once.
-const piece_max = 32;
+const piece_max = 16;
 
 const Array = struct {
     address: u64,

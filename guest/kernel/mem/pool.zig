@@ -8,7 +8,10 @@ const limits = @import("../limits.zig");
 pub fn Pool(comptime T: type) type {
     return struct {
         const Self = @This();
-        const Slot = union { free: ?*Slot, value: T };
+        /// A free slot's first bytes; one that is used is all T.
+        const Slot = struct { free: ?*Slot };
+        const slot_align = @max(@alignOf(T), @alignOf(Slot));
+        const slot_bytes = std.mem.alignForward(usize, @max(@sizeOf(T), @sizeOf(Slot)), slot_align);
         const Page = struct {
             previous: ?*Page,
             next: ?*Page,
@@ -17,8 +20,8 @@ pub fn Pool(comptime T: type) type {
             /// Slots from here on were never used.
             fresh: u32,
         };
-        const slots_offset = std.mem.alignForward(usize, @sizeOf(Page), @alignOf(Slot));
-        const slots_per_page = (limits.page_bytes - slots_offset) / @sizeOf(Slot);
+        const slots_offset = std.mem.alignForward(usize, @sizeOf(Page), slot_align);
+        const slots_per_page = (limits.page_bytes - slots_offset) / slot_bytes;
         comptime {
             std.debug.assert(slots_per_page >= 1);
         }
@@ -28,9 +31,10 @@ pub fn Pool(comptime T: type) type {
         used: u32 = 0,
 
         fn slot(page: *Page, index: u32) *Slot {
-            return @ptrFromInt(@intFromPtr(page) + slots_offset + index * @sizeOf(Slot));
+            return @ptrFromInt(@intFromPtr(page) + slots_offset + index * slot_bytes);
         }
 
+        /// With undefined content.
         pub fn create(pool: *Self) error{OutOfMemory}!*T {
             const page = pool.open orelse try pool.grow();
             var chosen: *Slot = undefined;
@@ -44,8 +48,7 @@ pub fn Pool(comptime T: type) type {
             page.used += 1;
             pool.used += 1;
             if (page.free == null and page.fresh == slots_per_page) pool.unlink(page);
-            chosen.* = .{ .value = undefined };
-            return &chosen.value;
+            return @ptrCast(@alignCast(chosen));
         }
 
         fn grow(pool: *Self) error{OutOfMemory}!*Page {
