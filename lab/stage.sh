@@ -1,0 +1,22 @@
+# Sourced by lab/host and lab/host-native: what a lab host finds below /lab.
+# shellcheck shell=bash
+
+# stage RELEASE JOB FOLDER: the job with what lies beside it, and the programs as built, with Java's place in that release.
+stage() {
+  local release=$1 job=$2 files=$3 file
+  for file in host/agent/target/dist/java.args host/cli/target/dist/java.args; do
+    [ -f "$root/$file" ] || fail "the lab's host: $file is missing" "./build"
+  done
+  mkdir -p "$files/jobs" "$files/checkout/build-output" "$files/checkout/host/agent/target" "$files/checkout/host/cli/target"
+  cp "$root/lab/host-start" "$files/start"
+  cp -r "$(dirname "$job")/." "$files/jobs/"
+  printf '#!/bin/sh\nexec "/lab/jobs/%s" "$@"\n' "$(basename "$job")" >"$files/job"
+  chmod 755 "$files/job"
+  cp -a "$root/bin" "$root/scripts" "$root/examples" "$files/checkout/"
+  cp -a "$root/host/agent/target/dist" "$files/checkout/host/agent/target/"
+  cp -a "$root/host/cli/target/dist" "$files/checkout/host/cli/target/"
+  # The programs find themselves by these paths; there the checkout lies elsewhere.
+  sed -i "s#$root/#/lab/checkout/#g" "$files"/checkout/host/*/target/dist/java.args
+  ln -s "$JAVA_HOME" "$files/checkout/build-output/jdk"
+  [ "$release" = 12 ] || ln -sfn /usr/lib/jvm/java-25-openjdk-amd64 "$files/checkout/build-output/jdk"
+}
