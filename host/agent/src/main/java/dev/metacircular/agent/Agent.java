@@ -45,6 +45,11 @@ final class Agent implements AutoCloseable {
         record Made(Runtimes runtimes, Runnable revive, Path socket) {}
 
         Made make(Path directory, AgentConfig config);
+
+        /** How services' files are read and written. */
+        default FileProcess.Starter files() {
+            return FileProcess::inUserNamespace;
+        }
     }
 
     /** Starts on an initialised directory with this node's backends; serves when it returns. */
@@ -112,7 +117,7 @@ final class Agent implements AutoCloseable {
         Outcomes outcomes = new Outcomes(registry);
         Observations observations = new Observations(runtimes);
         FileTransfers transfers =
-                new FileTransfers(config.services(), directory, config.maxFileBytes(), FileProcess::inUserNamespace);
+                new FileTransfers(config.services(), directory, config.maxFileBytes(), backends.files());
         audit = new AuditLog(directory.resolve("audit.log"));
         AgentService service = new AgentService(new AgentService.Parts(
                 node,

@@ -3,7 +3,6 @@ package dev.metacircular.agent;
 import dev.metacircular.definition.Address;
 import dev.metacircular.model.Problem;
 import io.grpc.Server;
-import io.grpc.ServerInterceptors;
 import io.grpc.netty.GrpcSslContexts;
 import io.grpc.netty.NettyServerBuilder;
 import io.netty.channel.EventLoopGroup;
@@ -20,7 +19,7 @@ import java.util.concurrent.TimeUnit;
 
 /** gRPC over TLS 1.3 on the configured address; everything that a peer can ask for is bounded. */
 final class AgentServer implements AutoCloseable {
-    private static final int MAX_MESSAGE_BYTES = 4 << 20;
+    static final int MAX_MESSAGE_BYTES = 4 << 20;
     private static final int MAX_METADATA_BYTES = 16 << 10;
     private static final int MAX_CALLS_PER_CONNECTION = 64;
     private static final int EVENT_LOOPS = 2;
@@ -66,7 +65,7 @@ final class AgentServer implements AutoCloseable {
                 .maxConcurrentCallsPerConnection(MAX_CALLS_PER_CONNECTION)
                 .maxInboundMessageSize(MAX_MESSAGE_BYTES)
                 .maxInboundMetadataSize(MAX_METADATA_BYTES)
-                .addService(ServerInterceptors.intercept(service, auth))
+                .addService(RequestForm.guard(service, auth))
                 .build();
         try {
             server.start();

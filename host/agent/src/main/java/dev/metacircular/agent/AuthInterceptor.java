@@ -103,7 +103,8 @@ final class AuthInterceptor implements ServerInterceptor {
 
             @Override
             public void onCancel() {
-                audited.end("cancelled");
+                // What is no request ends in the same way, and the caller is still there.
+                audited.end(call.isCancelled() ? "cancelled" : Problem.Kind.INVALID.name());
                 super.onCancel();
             }
         };

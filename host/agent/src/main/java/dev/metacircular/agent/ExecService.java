@@ -98,7 +98,7 @@ final class ExecService {
         private final ServerCallStreamObserver<ExecOutput> out;
         private Exec.@Nullable Session session;
         private boolean started;
-        private boolean failed;
+        private boolean over;
 
         Exchange(Caller caller, ServerCallStreamObserver<ExecOutput> out) {
             this.caller = caller;
@@ -149,8 +149,7 @@ final class ExecService {
                 try {
                     Message last = outcomes.once(
                             caller, start.getIdempotencyKey(), "Exec", ExecOutput.parser(), () -> run(start));
-                    send((ExecOutput) last);
-                    out.onCompleted();
+                    finish((ExecOutput) last);
                 } catch (RuntimeException e) {
                     fail(e);
                 }
@@ -159,7 +158,7 @@ final class ExecService {
 
         /** Input that arrives before the command has started waits for it. */
         private synchronized Exec.Session require() {
-            waitWhile(() -> started && !failed && session == null);
+            waitWhile(() -> started && !over && session == null);
             if (session == null) {
                 throw invalid("input without a command");
             }
@@ -219,12 +218,20 @@ final class ExecService {
             }
         }
 
+        private synchronized void finish(ExecOutput last) {
+            send(last);
+            over = true;
+            out.onCompleted();
+            notifyAll();
+        }
+
+        /** Ends the call, and the command if there is one. */
         private synchronized void fail(RuntimeException e) {
-            if (!failed && !out.isCancelled()) {
-                failed = true;
+            if (!over && !out.isCancelled()) {
+                over = true;
                 out.onError(Problems.toStatus(PlanExecutor.problem(e)));
             }
-            notifyAll();
+            cancel();
         }
 
         private RuntimeException invalid(String what) {
@@ -240,8 +247,10 @@ final class ExecService {
         public void onCompleted() {
             try {
                 require().input().close();
-            } catch (IOException | RuntimeException e) {
+            } catch (IOException e) {
                 // The command has ended already.
+            } catch (RuntimeException e) {
+                fail(e);
             }
         }
     }

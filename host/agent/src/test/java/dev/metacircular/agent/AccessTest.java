@@ -28,7 +28,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class AccessTest {
-    private static final Set<String> READS =
+    static final Set<String> READS =
             Set.of("Hello", "Events", "List", "Ps", "Status", "ShowNode", "Logs", "Doctor", "Plan");
     private static final ObjectMapper JSON = new ObjectMapper();
 

@@ -2,6 +2,7 @@ package dev.metacircular.agent;
 
 import dev.metacircular.contract.Bearer;
 import dev.metacircular.contract.v1.AgentGrpc;
+import dev.metacircular.definition.AgentConfig;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ClientInterceptors;
@@ -41,7 +42,15 @@ final class Remote implements AutoCloseable {
     Agent agent;
     private @Nullable ManagedChannel channel;
 
+    private final FileProcess.Starter files;
+
     Remote(Path scratch) throws IOException {
+        this(scratch, FileProcess::inUserNamespace);
+    }
+
+    /** @param files starts the helper that reads and writes services' files */
+    Remote(Path scratch, FileProcess.Starter files) throws IOException {
+        this.files = files;
         directory = scratch.resolve("agent");
         copy(Template.DIRECTORY, directory);
         token = Template.TOKEN;
@@ -97,10 +106,18 @@ final class Remote implements AutoCloseable {
     }
 
     private Agent start() throws IOException {
-        return Agent.start(
-                directory,
-                (_, _) -> new Agent.Backends.Made(new Runtimes(List.of(fake)), () -> {}, directory.resolve("no.sock")),
-                Clock.systemUTC());
+        Agent.Backends backends = new Agent.Backends() {
+            @Override
+            public Made make(Path directory, AgentConfig config) {
+                return new Made(new Runtimes(List.of(fake)), () -> {}, directory.resolve("no.sock"));
+            }
+
+            @Override
+            public FileProcess.Starter files() {
+                return files;
+            }
+        };
+        return Agent.start(directory, backends, Clock.systemUTC());
     }
 
     void restart() throws IOException {

@@ -18,10 +18,10 @@ public final class Problems {
             "dev.metacircular.agent.v1.errordetail-bin",
             ProtoUtils.metadataMarshaller(ErrorDetail.getDefaultInstance()));
 
-    private static final int MAX_WHAT_CHARS = 2_000;
-    private static final int MAX_WHERE_CHARS = 500;
-    private static final int MAX_NEXT_CHARS = 1_000;
-    private static final int MAX_DESCRIPTION_CHARS = 200;
+    private static final int MAX_WHAT_BYTES = 2_000;
+    private static final int MAX_WHERE_BYTES = 500;
+    private static final int MAX_NEXT_BYTES = 1_000;
+    private static final int MAX_DESCRIPTION_BYTES = 200;
 
     private Problems() {}
 
@@ -84,16 +84,16 @@ public final class Problems {
         trailers.put(DETAIL, toMessage(problem));
         return code(problem.kind())
                 .toStatus()
-                .withDescription(cut(problem.what(), MAX_DESCRIPTION_CHARS))
+                .withDescription(cut(problem.what(), MAX_DESCRIPTION_BYTES))
                 .asRuntimeException(trailers);
     }
 
     public static ErrorDetail toMessage(Problem problem) {
         return ErrorDetail.newBuilder()
                 .setKind(problem.kind().name())
-                .setWhat(cut(problem.what(), MAX_WHAT_CHARS))
-                .setWhere(cut(problem.where(), MAX_WHERE_CHARS))
-                .setNext(cut(problem.next(), MAX_NEXT_CHARS))
+                .setWhat(cut(problem.what(), MAX_WHAT_BYTES))
+                .setWhere(cut(problem.where(), MAX_WHERE_BYTES))
+                .setNext(cut(problem.next(), MAX_NEXT_BYTES))
                 .build();
     }
 
@@ -130,8 +130,17 @@ public final class Problems {
                 .findFirst();
     }
 
-    /** Trailers are bounded (8 KiB by default): a long text keeps its beginning. */
-    private static String cut(String text, int maxChars) {
-        return text.length() <= maxChars ? text : text.substring(0, maxChars) + "…";
+    /** A call's trailers are 8 KiB at most, with the detail in base64 and the description in percent-encoding: a long text keeps its beginning. */
+    private static String cut(String text, int maxBytes) {
+        int bytes = 0;
+        for (int i = 0; i < text.length(); ) {
+            int character = text.codePointAt(i);
+            bytes += character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
+            if (bytes > maxBytes) {
+                return text.substring(0, i) + "…";
+            }
+            i += Character.charCount(character);
+        }
+        return text;
     }
 }

@@ -1,14 +1,22 @@
 package dev.metacircular.definition;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
 import dev.metacircular.model.Service;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
 import net.jqwik.api.Combinators;
@@ -16,8 +24,12 @@ import net.jqwik.api.EdgeCasesMode;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
+import net.jqwik.api.constraints.Size;
 
-/** Whatever a file holds, reading it ends in a value or in faults inside the file, and changing it in a problem. */
+/**
+ * Whatever a file holds, reading it ends in a value or in faults inside the file, and changing it in a problem. A failure tells its seed;
+ * {@code -Djqwik.tries.default} makes it longer.
+ */
 class FuzzTest {
     private static final Path FILE = Path.of("/c/shop.toml");
     private static final List<String> SNIPPETS = List.of(
@@ -96,14 +108,64 @@ class FuzzTest {
         return out.toString();
     }
 
-    @Property(tries = 500, edgeCases = EdgeCasesMode.NONE)
+    @Property(edgeCases = EdgeCasesMode.NONE)
     void arbitraryTextIsReadOrFaulty(@ForAll("arbitraryTexts") String text) {
         readAsEverything(text);
     }
 
-    @Property(tries = 500, edgeCases = EdgeCasesMode.NONE)
+    @Property(edgeCases = EdgeCasesMode.NONE)
     void aMutatedFileIsReadOrFaulty(@ForAll("mutatedFiles") String text) {
         readAsEverything(text);
+    }
+
+    @Property(edgeCases = EdgeCasesMode.NONE)
+    void aFileOfAnyBytesIsReadOrFaulty(@ForAll @Size(max = 400) byte[] bytes, @ForAll boolean afterAValidStart)
+            throws IOException {
+        Path file = Files.createTempFile("fuzz", ".toml");
+        try {
+            byte[] start = afterAValidStart ? DefinitionReaderTest.SHOP.getBytes(StandardCharsets.UTF_8) : new byte[0];
+            byte[] all = Arrays.copyOf(start, start.length + bytes.length);
+            System.arraycopy(bytes, 0, all, start.length, bytes.length);
+            Files.write(file, all);
+            assertThat(TextFile.read(file)
+                            .flatMap(text -> DefinitionReader.read(FILE, text))
+                            .faults())
+                    .allSatisfy(f -> assertThat(f.line()).isPositive());
+        } finally {
+            Files.delete(file);
+        }
+    }
+
+    /** What makes parsers take forever, or all of the stack or the memory. */
+    @Provide
+    Arbitrary<String> monstrousTexts() {
+        int size = Limits.FILE_BYTES;
+        return Arbitraries.of(
+                "a = " + "[".repeat(size / 2),
+                "a = " + "[".repeat(5_000) + "]".repeat(5_000),
+                "a = " + "{b=".repeat(100_000),
+                "[" + "a.".repeat(200_000) + "a]",
+                "a.".repeat(200_000) + "a = 1",
+                "[[a]]\n".repeat(100_000),
+                "[[components]]\n".repeat(Limits.FILE_LINES + 1),
+                "name = \"" + "x".repeat(size) + "\"",
+                "name = \"\"\"" + "\"\" ".repeat(200_000),
+                "name = " + "9".repeat(500_000),
+                "name = 0." + "9".repeat(500_000),
+                "name = 1e" + "9".repeat(500_000),
+                "name = 0x" + "f".repeat(500_000),
+                "= \n".repeat(Limits.FILE_LINES),
+                "\n".repeat(size),
+                "\"\\u".repeat(100_000),
+                IntStream.range(0, 15_000).mapToObj(i -> "k" + i + " = 1\n").collect(Collectors.joining()),
+                "k = [" + "1,".repeat(250_000) + "]",
+                "# " + "\u20ac".repeat(300_000));
+    }
+
+    @Property
+    void aMonstrousFileIsFaultyInBoundedTime(@ForAll("monstrousTexts") String text) {
+        assertTimeoutPreemptively(
+                Duration.ofSeconds(60), () -> assertFaultsLieInside(text, DefinitionReader.read(FILE, text)));
     }
 
     private static void readAsEverything(String text) {
