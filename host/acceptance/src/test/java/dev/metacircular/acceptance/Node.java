@@ -18,6 +18,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
@@ -28,20 +29,40 @@ import org.jspecify.annotations.Nullable;
 final class Node implements AutoCloseable {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static final Duration READY_LIMIT = Duration.ofSeconds(30);
-    private static final boolean ROOT = "root".equals(System.getProperty("user.name"));
+    static final boolean ROOT = "root".equals(System.getProperty("user.name"));
+
+    /**
+     * Where an agent runs.
+     *
+     * @param prefix a command that runs another one there; empty for here
+     * @param host what it listens on
+     * @param operator the operator's directory; empty for one of its own
+     */
+    record Place(List<String> prefix, String host, Optional<Path> operator) {
+        static final Place HERE = new Place(List.of(), "127.0.0.1", Optional.empty());
+    }
 
     final String name;
     final int port = freePort();
     final Path scratch;
     final Path operator;
+    private final Place place;
+    /** Variables that the agent gets from its next start on. */
+    Map<String, String> agentEnvironment = Map.of();
+
     private @Nullable Process agent;
 
     Node(String name, String... extraConfiguration) {
+        this(name, Place.HERE, extraConfiguration);
+    }
+
+    Node(String name, Place place, String... extraConfiguration) {
         this.name = name + "-" + Long.toString(System.nanoTime() & 0xffffff, 36);
+        this.place = place;
         try {
             scratch = Files.createTempDirectory("metacircular-" + name + "-");
             Files.setPosixFilePermissions(scratch, PosixFilePermissions.fromString("rwxr-xr-x"));
-            operator = Files.createDirectories(scratch.resolve("operator"));
+            operator = Files.createDirectories(place.operator().orElse(scratch.resolve("operator")));
             Files.createDirectories(operator.resolve("services"));
             List<String> init = new ArrayList<>(List.of(
                     bin("mcp-agent"),
@@ -51,7 +72,7 @@ final class Node implements AutoCloseable {
                     "--node",
                     this.name,
                     "--listen",
-                    "127.0.0.1:" + port,
+                    address(),
                     "--services",
                     scratch.resolve("srv").toString(),
                     "--token-file",
@@ -70,19 +91,14 @@ final class Node implements AutoCloseable {
     }
 
     static Node started(String name, String... extraConfiguration) {
-        Node node = new Node(name, extraConfiguration);
+        return started(name, Place.HERE, extraConfiguration);
+    }
+
+    static Node started(String name, Place place, String... extraConfiguration) {
+        Node node = new Node(name, place, extraConfiguration);
         try {
             node.start();
-            node.mcp(
-                            "node",
-                            "add",
-                            node.name,
-                            "127.0.0.1:" + node.port,
-                            "--ca",
-                            node.ca().toString(),
-                            "--token-file",
-                            node.token().toString())
-                    .ok();
+            node.add();
             return node;
         } catch (RuntimeException | Error e) {
             node.close();
@@ -100,6 +116,16 @@ final class Node implements AutoCloseable {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** Makes it known to its operator. */
+    void add() {
+        mcp("node", "add", name, address(), "--ca", ca().toString(), "--token-file", token().toString())
+                .ok();
+    }
+
+    String address() {
+        return place.host() + ":" + port;
     }
 
     Path agentDirectory() {
@@ -121,12 +147,15 @@ final class Node implements AutoCloseable {
     void start() {
         try {
             long offset = Files.exists(agentLog()) ? Files.size(agentLog()) : 0;
-            ProcessBuilder builder = new ProcessBuilder(
-                            bin("mcp-agent"), "run", "--dir", agentDirectory().toString())
+            List<String> command = new ArrayList<>(place.prefix());
+            command.addAll(
+                    List.of(bin("mcp-agent"), "run", "--dir", agentDirectory().toString()));
+            ProcessBuilder builder = new ProcessBuilder(command)
                     .redirectInput(Path.of("/dev/null").toFile())
                     .redirectErrorStream(true)
                     .redirectOutput(ProcessBuilder.Redirect.appendTo(agentLog().toFile()));
             builder.environment().putAll(Shell.podmanEnvironment());
+            builder.environment().putAll(agentEnvironment);
             Process process = builder.start();
             agent = process;
             await(READY_LIMIT, "the agent is ready", () -> {
@@ -137,6 +166,16 @@ final class Node implements AutoCloseable {
             });
         } catch (IOException e) {
             throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Starts it where it may not come up; returns whether it serves. */
+    boolean tryStart() {
+        try {
+            start();
+            return true;
+        } catch (AssertionError ended) {
+            return false;
         }
     }
 
@@ -156,6 +195,11 @@ final class Node implements AutoCloseable {
             join(process);
             agent = null;
         }
+    }
+
+    boolean isRunning() {
+        Process process = agent;
+        return process != null && process.isAlive();
     }
 
     private static void join(Process process) {
@@ -307,8 +351,12 @@ final class Node implements AutoCloseable {
             command.addAll(ids);
             Shell.podman(command.toArray(String[]::new));
         }
+        remove(scratch);
+    }
+
+    static void remove(Path tree) {
         try {
-            deleteTree(scratch);
+            deleteTree(tree);
         } catch (IOException e) {
             // Files of a container's users belong to subordinate IDs.
             Shell.run(
@@ -319,7 +367,7 @@ final class Node implements AutoCloseable {
                     "unshare",
                     "rm",
                     "-rf",
-                    scratch.toString());
+                    tree.toString());
         }
     }
 

@@ -135,7 +135,7 @@ final class Agent implements AutoCloseable {
                 new NodeFacts(node, config.services(), observations, registry, view),
                 new EventService(stored, events),
                 new Doctor(config.services(), made.socket(), pki, observations)));
-        server = new AgentServer(listen, pki, service, new AuthInterceptor(tokens, audit, clock));
+        server = new AgentServer(listen, pki, service, new AuthInterceptor(node, tokens, audit, clock));
         loop = new SupervisorLoop(supervisor, runtimes, locks, made.revive(), bootFile, clock);
         housekeeping = new Housekeeping(
                 events,

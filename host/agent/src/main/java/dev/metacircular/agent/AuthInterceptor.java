@@ -3,9 +3,11 @@ package dev.metacircular.agent;
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.Message;
 import dev.metacircular.contract.Bearer;
+import dev.metacircular.contract.MeantNode;
 import dev.metacircular.contract.Problems;
 import dev.metacircular.contract.v1.AgentGrpc;
 import dev.metacircular.contract.v1.DeployUpdate;
+import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
 import io.grpc.Context;
 import io.grpc.Contexts;
@@ -27,7 +29,10 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 
-/** Lets a call pass if its bearer token is good and its role allows the method, and audits every call at its end. */
+/**
+ * Lets a call pass if its bearer token is good, it is meant for this node and its role allows the method, and audits every call at its
+ * end.
+ */
 final class AuthInterceptor implements ServerInterceptor {
     /** What a viewer may call; everything else, also what a later version adds, is an operator's. */
     private static final Set<String> READS = Set.of(
@@ -41,11 +46,13 @@ final class AuthInterceptor implements ServerInterceptor {
             AgentGrpc.getDoctorMethod().getFullMethodName(),
             AgentGrpc.getPlanMethod().getFullMethodName());
 
+    private final Name node;
     private final Tokens tokens;
     private final AuditLog audit;
     private final Clock clock;
 
-    AuthInterceptor(Tokens tokens, AuditLog audit, Clock clock) {
+    AuthInterceptor(Name node, Tokens tokens, AuditLog audit, Clock clock) {
+        this.node = node;
         this.tokens = tokens;
         this.audit = audit;
         this.clock = clock;
@@ -63,6 +70,14 @@ final class AuthInterceptor implements ServerInterceptor {
                     audited,
                     Problem.of(Problem.Kind.UNAUTHENTICATED, "the token is missing, wrong or revoked")
                             .next("ask the node's operator for a token: mcp token add --node NODE NAME"));
+        }
+        Optional<String> meant = MeantNode.in(headers);
+        if (meant.isPresent() && !meant.get().equals(node.value())) {
+            return refuse(
+                    call,
+                    audited,
+                    Problem.of(Problem.Kind.UNREACHABLE, "the agent there is of node '" + node + "'")
+                            .next("mcp node remove the wrong name, and mcp node add " + node));
         }
         if (caller.get().role() != Role.OPERATOR && !READS.contains(method)) {
             return refuse(

@@ -17,6 +17,10 @@ import picocli.CommandLine.Model.OptionSpec;
 /** {@code mcp events}: the event logs of all nodes, merged by time; following, each event as its node tells it. */
 final class EventsCommand implements Command {
     private static final int FOLLOW_TAIL = 10;
+    /** The most that one node may tell, counted with what an event takes in memory besides its text. */
+    private static final long MAX_BYTES = 16 << 20;
+
+    private static final int EVENT_BYTES = 200;
 
     @Override
     public CommandSpec spec() {
@@ -64,7 +68,15 @@ final class EventsCommand implements Command {
 
     private static List<Event> all(Iterator<Event> events) {
         List<Event> all = new ArrayList<>();
-        events.forEachRemaining(all::add);
+        long bytes = 0;
+        while (events.hasNext()) {
+            Event event = events.next();
+            bytes += EVENT_BYTES + event.getSerializedSize();
+            if (bytes > MAX_BYTES) {
+                throw Nodes.unreadable("more events than a node keeps").exception();
+            }
+            all.add(event);
+        }
         return all;
     }
 

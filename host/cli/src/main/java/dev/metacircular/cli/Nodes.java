@@ -8,7 +8,6 @@ import dev.metacircular.definition.ClientConfig;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
-import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -179,15 +178,36 @@ final class Nodes {
         return switch (failure) {
             case ProblemException e -> e.problem();
             case StatusRuntimeException e -> {
-                boolean late = e.getStatus().getCode() == Status.Code.DEADLINE_EXCEEDED
-                        && (e.getTrailers() == null || !e.getTrailers().containsKey(Problems.DETAIL));
                 Problem problem = Problems.exception(e).problem();
-                boolean unknownCall = problem.kind() == Problem.Kind.UNSUPPORTED
-                        && problem.next().isEmpty();
-                yield late ? noAnswer(limit) : unknownCall ? problem.next("upgrade the node's agent") : problem;
+                if (e.getTrailers() != null && e.getTrailers().containsKey(Problems.DETAIL)) {
+                    yield problem;
+                }
+                yield switch (e.getStatus().getCode()) {
+                    case DEADLINE_EXCEEDED -> noAnswer(limit);
+                    case UNAVAILABLE ->
+                        Problem.of(Problem.Kind.UNREACHABLE, "the connection ended before the answer was whole")
+                                .next("look at the agent there, and at the network, and try again");
+                    case INTERNAL, RESOURCE_EXHAUSTED, UNKNOWN, DATA_LOSS, CANCELLED -> unreadable(problem.what());
+                    case UNIMPLEMENTED -> problem.next("upgrade the node's agent");
+                    case OK,
+                            INVALID_ARGUMENT,
+                            OUT_OF_RANGE,
+                            NOT_FOUND,
+                            ABORTED,
+                            FAILED_PRECONDITION,
+                            ALREADY_EXISTS,
+                            UNAUTHENTICATED,
+                            PERMISSION_DENIED -> problem;
+                };
             }
             case null, default -> Problem.of(Problem.Kind.INTERNAL, "mcp failed: " + failure);
         };
+    }
+
+    /** gRPC itself gave up the answer: no agent ends a call so without saying why. */
+    static Problem unreadable(String why) {
+        return Problem.of(Problem.Kind.UNREACHABLE, "what answers there makes no sense: " + why)
+                .next("check that the address is the agent's, and that both are of the same version: mcp node list");
     }
 
     private static Problem noAnswer(Duration limit) {

@@ -35,7 +35,7 @@ public record Problem(Kind kind, String what, String where, String next) {
         FAILED(Blame.RESOURCES),
         /** A runtime or an image registry cannot be reached from where it is needed. */
         UNAVAILABLE(Blame.RESOURCES),
-        /** A node does not answer, or not in time: told by the client alone. */
+        /** A node does not answer, not in time, not to be understood, or is another one than is meant. */
         UNREACHABLE(Blame.RESOURCES),
         DEADLINE(Blame.RESOURCES),
         /** Disk, memory or a bound of ours is exhausted. */

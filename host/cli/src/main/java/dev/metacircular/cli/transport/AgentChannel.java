@@ -1,7 +1,9 @@
 package dev.metacircular.cli.transport;
 
 import dev.metacircular.contract.Bearer;
+import dev.metacircular.contract.MeantNode;
 import dev.metacircular.contract.Problems;
+import dev.metacircular.contract.v1.AgentGrpc;
 import dev.metacircular.model.ProblemException;
 import io.grpc.CallOptions;
 import io.grpc.Channel;
@@ -19,7 +21,7 @@ import java.util.stream.Stream;
 
 /**
  * A gRPC channel to one agent, with the node's token on every call. It connects with its first call, and anew after the connection was
- * lost. A call that could not connect ends with a typed problem in an operator's words.
+ * lost. Each call but Hello says which node it means. A call that could not connect ends with a typed problem in an operator's words.
  */
 public final class AgentChannel extends Channel implements AutoCloseable {
     private static final int KEEPALIVE_S = 30;
@@ -63,6 +65,10 @@ public final class AgentChannel extends Channel implements AutoCloseable {
             @Override
             public void start(Listener<A> responses, Metadata headers) {
                 headers.put(Bearer.AUTHORIZATION, Bearer.header(endpoint.token().get()));
+                if (!method.getFullMethodName()
+                        .equals(AgentGrpc.getHelloMethod().getFullMethodName())) {
+                    headers.put(MeantNode.HEADER, endpoint.node());
+                }
                 super.start(new Explaining<>(responses), headers);
             }
         };
