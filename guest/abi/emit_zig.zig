@@ -175,7 +175,7 @@ fn metadata(model: Model, allocator: Allocator, out: *Writer) !void {
         try out.print("    .{{ .name = \"{s}\", .arguments = &.{{", .{function.name});
         for (function.args) |arg| try argumentEntry(model, out, arg);
         try out.writeAll("}, .details = &.{");
-        for (try model.detailsOf(allocator, function)) |detail| try out.print(" .{s},", .{detail});
+        for (try model.detailsOf(allocator, function)) |detail| try out.print(" .{f},", .{id(detail)});
         try out.writeAll(" }");
         if (function.capability) |capability| {
             const dot = std.mem.indexOfScalar(u8, capability, '.').?;

@@ -81,6 +81,10 @@ pub const console_input_bytes_max: usize = 4096;
 pub const start_checks = @import("builtin").is_test;
 
 /// The network stack (kernel/net/). Its objects and buffers live in pages that come and go; the numbers bound them whatever memory there is.
+/// The part of memory that it may take.
+pub const net_memory_divisor: u32 = 4;
+/// Frames taken in under one hold of the kernel lock; each can make a reply.
+pub const net_frames_per_lock_hold: u32 = 64;
 pub const net_connections_max: u32 = 16384;
 pub const net_listeners_max: u32 = 64;
 pub const net_datagram_sockets_max: u32 = 256;

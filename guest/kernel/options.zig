@@ -1,5 +1,5 @@
-//! What a kernel contains. Each option is known when it is compiled, and what is left out is not in the image. Networking and the ABI's trace
-//! functions will be options too, of the combinations that are named for them, when they exist.
+//! What a kernel contains. Each option is known when it is compiled, and what is left out is not in the image. The ABI's trace
+//! functions will be an option too, when they exist.
 const std = @import("std");
 
 pub const Options = struct {
@@ -10,6 +10,8 @@ pub const Options = struct {
     /// Handlers in user mode of foreign calls, faults and interrupts, and the reading and setting of a task's registers: what adapters are built on.
     /// Without it their functions answer UNSUPPORTED; native workloads do without.
     handlers: bool,
+    /// A network device, and sockets. Without it none is found, and no socket can be made.
+    net: bool,
     /// Registers and memory map in the report of a crash. Without it the report says what happened, where, and who called.
     crash_details: bool,
 
@@ -18,10 +20,10 @@ pub const Options = struct {
 
     pub fn named(name: Name) Options {
         return switch (name) {
-            .minimal => .{ .smp = false, .disks = false, .handlers = false, .crash_details = false },
-            // What a server needs that keeps nothing: networking itself is to come.
-            .net => .{ .smp = true, .disks = false, .handlers = true, .crash_details = true },
-            .full => .{ .smp = true, .disks = true, .handlers = true, .crash_details = true },
+            .minimal => .{ .smp = false, .disks = false, .handlers = false, .net = false, .crash_details = false },
+            // What a server needs that keeps nothing.
+            .net => .{ .smp = true, .disks = false, .handlers = true, .net = true, .crash_details = true },
+            .full => .{ .smp = true, .disks = true, .handlers = true, .net = true, .crash_details = true },
         };
     }
 };

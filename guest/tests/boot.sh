@@ -3,6 +3,7 @@
 #   OUT=<prefix>    writes <prefix>.console and <prefix>.channel (default: a folder of its own that is removed)
 #   CONFIG=<file>   run-time configuration, passed as the initrd
 #   DISK=<file>     a block device for the workload
+#   NET=<back end> a network device on that back end of QEMU's -netdev
 #   REPLIES=1       answers the workload: "READY 1" by a line of input, "READY 2" by the host's stop request
 #   STOP_AFTER=<s>  asks for an orderly stop after that time
 #   APPEND=<words> kernel command line
@@ -34,6 +35,7 @@ set -- "$@" -cpu max -smp "$vcpus" -m "$memory" \
     -drive "file=$image,format=raw,if=none,id=root,readonly=on" -device virtio-blk-device,drive=root,bus=virtio-mmio-bus.0 \
     -drive "file=$out.channel,format=raw,if=none,id=channel" -device virtio-blk-device,drive=channel,bus=virtio-mmio-bus.1
 [ -z "${DISK:-}" ] || set -- "$@" -drive "file=$DISK,format=raw,if=none,id=disk" -device virtio-blk-device,drive=disk,bus=virtio-mmio-bus.2
+[ -z "${NET:-}" ] || set -- "$@" -netdev "$NET,id=net" -device virtio-net-device,netdev=net,bus=virtio-mmio-bus.3
 [ -z "${APPEND:-}" ] || set -- "$@" -append "$APPEND"
 [ -z "${CONFIG:-}" ] || set -- "$@" -initrd "$CONFIG"
 qemu-system-x86_64 "$@" < "$work/input" > "$out.console" 2> "$work/errors" &

@@ -4,6 +4,7 @@ const std = @import("std");
 const uk = @import("ukernel");
 const t = @import("harness.zig");
 const conformance = @import("conformance.zig");
+const net = @import("conformance_net.zig");
 const abi = uk.abi;
 
 const page = abi.page_bytes;
@@ -55,6 +56,9 @@ fn regions() void {
 
 fn handles() void {
     const before = conformance.stats();
+    const listening = net.listener(4999, 1);
+    const client = net.socket(.tcp);
+    t.ok(@src(), .net_connect, .{ client, &abi.NetAddress{ .family = .ipv4, .port = 4999, .low = 127 | 1 << 24 }, abi.deadline_never });
     const list = uk.reserve(@intCast((before.handles_max * 8 + page - 1) / page * page)) catch @panic("no memory");
     const opened: [*]abi.Handle = @ptrCast(list.ptr);
     var count: usize = 0;
@@ -71,6 +75,8 @@ fn handles() void {
     t.fails(@src(), .time_deadline, .out_of_handles, .{ 0, &handle });
     t.fails(@src(), .io_poll_create, .out_of_handles, .{&handle});
     t.fails(@src(), .ipc_channel_create, .out_of_handles, .{ 1, 1, &handle, &handle });
+    t.fails(@src(), .net_socket, .out_of_handles, .{ abi.NetFamily.ipv4, abi.NetType.udp, &handle });
+    t.fails(@src(), .net_accept, .out_of_handles, .{ listening, 0, &handle, null });
     var stack: [256]u8 align(16) = undefined;
     const options: abi.TaskOptions = .{ .entry = @intFromPtr(&sleeper), .stack = @intFromPtr(&stack) + stack.len };
     t.fails(@src(), .task_spawn, .out_of_handles, .{ &options, &handle });
@@ -78,6 +84,8 @@ fn handles() void {
         if (t.call(.io_close, .{item}) != 0) t.expect(@src(), false, "close");
     }
     uk.release(list);
+    t.ok(@src(), .net_accept, .{ listening, 0, &handle, null });
+    for ([_]abi.Handle{ handle, client, listening }) |item| net.close(item);
     t.expectEqual(@src(), before.handles_used, conformance.stats().handles_used, "handles as before");
 }
 
@@ -94,6 +102,8 @@ fn messages() void {
     while (t.call(.ipc_send, .{ channel[0], message.ptr, bytes, 0 }) == 0) sent += 1;
     t.fails(@src(), .ipc_send, .out_of_memory, .{ channel[0], message.ptr, bytes, 0 });
     t.expect(@src(), sent > 100 and sent * bytes <= uk.startup().memory_bytes / 2, "no more than half of memory");
+    // What a long one has no room for, short ones take.
+    while (t.call(.ipc_send, .{ channel[0], message.ptr, 1, 0 }) == 0) {}
     var share: abi.Handle = .none;
     t.fails(@src(), .mem_share, .out_of_memory, .{ message.ptr, page, &share });
     // Another task has an account of its own.

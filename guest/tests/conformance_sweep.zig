@@ -4,6 +4,7 @@ const std = @import("std");
 const uk = @import("ukernel");
 const t = @import("harness.zig");
 const conformance = @import("conformance.zig");
+const net = @import("conformance_net.zig");
 const abi = uk.abi;
 
 /// Arguments with which a call would succeed, or would if it were not for the one that is made bad.
@@ -20,6 +21,7 @@ var bases: Bases = .{};
 /// Where out arguments go: large enough for each.
 var out: [4096]u8 align(16) = undefined;
 var word: u32 = 7;
+var listening_at: abi.NetAddress = .{ .family = .ipv4, .port = 4999, .low = 127 | 1 << 24 };
 var entry: abi.IoPollEntry = .{};
 var options: abi.TaskOptions = .{};
 var frame: abi.TaskFrame = .{ .bytes = @sizeOf(abi.TaskFrame) };
@@ -36,6 +38,10 @@ const Objects = struct {
     set: abi.Handle = .none,
     deadline: abi.Handle = .none,
     share: abi.Handle = .none,
+    listener: abi.Handle = .none,
+    client: abi.Handle = .none,
+    server: abi.Handle = .none,
+    plain: abi.Handle = .none,
     sleeper: t.Thread = .{},
     memory: []align(4096) u8 = &.{},
     stale: [10]u64 = @splat(0),
@@ -78,6 +84,14 @@ fn open() void {
     objects.sleeper.start(sleepLong, 0, .{});
     t.awaitValue(&sleeping, 1);
 
+    objects.listener = net.listener(4999, 1);
+    const pair: net.Pair = .create(objects.listener, 4999);
+    objects.client = pair.client;
+    objects.server = pair.server;
+    objects.plain = net.socket(.tcp);
+    var sent: u64 = 0;
+    t.ok(@src(), .net_send, .{ objects.server, "message", 7, null, 0, &sent });
+
     // One stale handle of each tag that this kernel gives out.
     var handle: abi.Handle = .none;
     t.ok(@src(), .io_open, .{ abi.IoSource.image, 0, "/", 1, 0, &handle });
@@ -92,6 +106,9 @@ fn open() void {
     t.ok(@src(), .time_deadline, .{ 0, &handle });
     t.ok(@src(), .time_deadline_close, .{handle});
     objects.stale[@intFromEnum(abi.HandleTag.time)] = @intFromEnum(handle);
+    handle = net.socket(.udp);
+    net.close(handle);
+    objects.stale[@intFromEnum(abi.HandleTag.net)] = @intFromEnum(handle);
     var peer: abi.Handle = .none;
     t.ok(@src(), .ipc_channel_create, .{ 1, 1, &handle, &peer });
     t.ok(@src(), .ipc_close, .{handle});
@@ -127,6 +144,7 @@ fn close() void {
     t.ok(@src(), .io_poll_close, .{objects.set});
     t.ok(@src(), .time_deadline_close, .{objects.deadline});
     t.ok(@src(), .mem_unshare, .{objects.share});
+    for ([_]abi.Handle{ objects.listener, objects.client, objects.server, objects.plain }) |handle| net.close(handle);
     uk.release(objects.memory);
 }
 
@@ -188,6 +206,17 @@ fn fill() void {
     bases.set(.ipc_send, .{ objects.left, "message", 7, 0 });
     bases.set(.ipc_recv, .{ objects.right, &out, 64, 0, out[out.len - 8 ..].ptr });
     bases.set(.ipc_close, .{objects.left});
+    bases.set(.net_socket, .{ abi.NetFamily.ipv4, abi.NetType.tcp, &out });
+    bases.set(.net_bind, .{ objects.plain, &listening_at });
+    bases.set(.net_listen, .{ objects.plain, 1 });
+    bases.set(.net_accept, .{ objects.listener, 0, &out, out[64..].ptr });
+    bases.set(.net_connect, .{ objects.client, &listening_at, 0 });
+    bases.set(.net_send, .{ objects.client, "x", 1, 0, 0, &out });
+    bases.set(.net_recv, .{ objects.client, &out, 16, out[64..].ptr, 0, out[out.len - 8 ..].ptr });
+    bases.set(.net_get_address, .{ objects.client, &out, out[64..].ptr });
+    bases.set(.net_set_option, .{ objects.client, abi.NetOption.no_delay, 1 });
+    bases.set(.net_get_option, .{ objects.client, abi.NetOption.no_delay, &out });
+    bases.set(.net_close, .{objects.client});
     bases.set(.random_fill, .{ &out, 16 });
     bases.set(.log_write, .{ 1, "x", 1 });
 }
@@ -250,7 +279,7 @@ fn badHandles(id: t.Id, base: [6]u64, argument: abi.Argument, position: usize) v
     const tagged = [_]struct { abi.HandleTag, abi.Handle }{
         .{ .io, objects.file },             .{ .cap, objects.capability }, .{ .mem, objects.arena },
         .{ .task, objects.sleeper.handle }, .{ .ipc, objects.left },       .{ .poll, objects.set },
-        .{ .time, objects.deadline },
+        .{ .time, objects.deadline },       .{ .net, objects.client },
     };
     for (tagged) |live| {
         if (argument.tag != null and argument.tag.? != live[0]) {
@@ -260,7 +289,7 @@ fn badHandles(id: t.Id, base: [6]u64, argument: abi.Argument, position: usize) v
 }
 
 fn isLive(value: u64) bool {
-    var list = [_]abi.Handle{ objects.file, objects.directory, objects.console, objects.capability, objects.arena, objects.left, objects.right, objects.set, objects.deadline, objects.share, objects.sleeper.handle, t.me() };
+    var list = [_]abi.Handle{ objects.file, objects.directory, objects.console, objects.capability, objects.arena, objects.left, objects.right, objects.set, objects.deadline, objects.share, objects.sleeper.handle, objects.listener, objects.client, objects.server, objects.plain, t.me() };
     for (&list) |*handle| if (@intFromEnum(handle.*) == value) return true;
     return false;
 }

@@ -21,6 +21,7 @@ const failures_shown_max = 100;
 
 fn widen(value: anytype) u64 {
     return switch (@typeInfo(@TypeOf(value))) {
+        .null => 0,
         .pointer => @intFromPtr(value),
         .optional => if (value) |pointer| @intFromPtr(pointer) else 0,
         .@"enum" => @intFromEnum(value),

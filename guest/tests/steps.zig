@@ -12,6 +12,7 @@ const list = [_]Workload{
     .{ .name = "stress", .language = .zig, .source = "tests/stress.zig" },
     .{ .name = "fuzz", .language = .zig, .source = "tests/fuzz.zig" },
     .{ .name = "hello-zig", .language = .zig, .source = "tests/hello_zig.zig" },
+    .{ .name = "net-server", .language = .zig, .source = "tests/net_server.zig" },
     .{ .name = "crash", .language = .zig, .source = "tests/crash.zig" },
 };
 

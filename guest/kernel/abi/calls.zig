@@ -86,3 +86,16 @@ pub const time_wall = time.time_wall;
 pub const time_deadline = time.time_deadline;
 pub const time_deadline_set = time.time_deadline_set;
 pub const time_deadline_close = time.time_deadline_close;
+
+const net = @import("net_calls.zig");
+pub const net_socket = net.net_socket;
+pub const net_bind = net.net_bind;
+pub const net_listen = net.net_listen;
+pub const net_accept = net.net_accept;
+pub const net_connect = net.net_connect;
+pub const net_send = net.net_send;
+pub const net_recv = net.net_recv;
+pub const net_get_address = net.net_get_address;
+pub const net_set_option = net.net_set_option;
+pub const net_get_option = net.net_get_option;
+pub const net_close = net.net_close;

@@ -18,6 +18,8 @@ const delivery = @import("../object/delivery.zig");
 const disk = @import("../object/disk.zig");
 const ending = @import("../object/ending.zig");
 const gate = @import("../object/gate.zig");
+const network = @import("../object/network.zig");
+const options = @import("../options.zig").chosen;
 const task_object = @import("../object/task.zig");
 const machine = @import("../machine.zig");
 const Vector = traps.Vector;
@@ -43,7 +45,11 @@ export fn trap_dispatch(frame: *Frame) callconv(.c) void {
         Vector.legacy_call => endForeign(frame, "int 0x80"),
         else => {
             const input: u32 = @intCast(frame.vector - Vector.irq_first);
-            if (input == serial_input) console.interrupt() else disk.interrupt(input);
+            if (input == serial_input) {
+                console.interrupt();
+            } else if (options.net and network.ownsInput(input)) {
+                network.interrupt();
+            } else disk.interrupt(input);
             lapic.endOfInterrupt();
         },
     }

@@ -21,6 +21,8 @@ const disk = @import("../object/disk.zig");
 const gate = @import("../object/gate.zig");
 const handles = @import("../object/handles.zig");
 const image = @import("../object/image.zig");
+const network = @import("../object/network.zig");
+const options = @import("../options.zig").chosen;
 const random = @import("../object/random.zig");
 const tasks = @import("../object/tasks.zig");
 const machine = @import("../machine.zig");
@@ -79,6 +81,7 @@ fn begin(frame: *traps.Frame) void {
     load.keepConfiguration(configuration_text) catch refuse("no memory for the run-time configuration", .{});
     readConfiguration(configuration_text);
     random.seed(texts.configuration.seed);
+    if (options.net) network.start(texts.configuration.address);
     if (texts.configuration.wall_ns) |wall_ns| machine.wall_at_entry_ns = wall_ns;
     start_cpus.start(settings.cpus);
     const task = scheduler.current();

@@ -188,12 +188,14 @@ pub const Configuration = struct {
     environment: Strings = .{},
     wall_ns: ?u64 = null,
     seed: ?[32]u8 = null,
+    address: Address = .dhcp,
 
     pub fn clear(configuration: *Configuration) void {
         configuration.arguments.count = 0;
         configuration.environment.count = 0;
         configuration.wall_ns = null;
         configuration.seed = null;
+        configuration.address = .dhcp;
     }
 
     pub fn parse(configuration: *Configuration, text: []u8) ?Problem {
@@ -207,7 +209,7 @@ pub const Configuration = struct {
         }
     }
 
-    const Key = enum { arg, env, wall_ns, seed };
+    const Key = enum { arg, env, wall_ns, seed, address };
 
     fn set(configuration: *Configuration, key: Key, value: []const u8) ?Reason {
         switch (key) {
@@ -216,6 +218,10 @@ pub const Configuration = struct {
             .wall_ns => {
                 if (configuration.wall_ns != null) return .twice;
                 configuration.wall_ns = decimal(u64, value) orelse return .bad_value;
+            },
+            .address => {
+                if (configuration.address != .dhcp) return .twice;
+                configuration.address = Address.parse(value) orelse return .bad_value;
             },
             .seed => {
                 if (configuration.seed != null) return .twice;
@@ -230,6 +236,37 @@ pub const Configuration = struct {
         return null;
     }
 };
+
+/// The guest's own address: asked of DHCP, or `10.0.0.2/24 10.0.0.1` with the gateway, which may be missing.
+pub const Address = union(enum) {
+    dhcp,
+    fixed: struct { address: u32, prefix: u6, gateway: u32 },
+
+    fn parse(value: []const u8) ?Address {
+        if (same(value, "dhcp")) return .dhcp;
+        const space = find(value, ' ') orelse value.len;
+        const slash = find(value[0..space], '/') orelse return null;
+        const address = dotted(value[0..slash]) orelse return null;
+        const prefix = decimalUpTo(value[slash + 1 .. space], 32) orelse return null;
+        const gateway = if (space == value.len) 0 else dotted(value[space + 1 ..]) orelse return null;
+        // Neither this network, the loopback, a group nor a reserved address.
+        const first = address >> 24;
+        if (first == 0 or first == 127 or first >= 224) return null;
+        return .{ .fixed = .{ .address = address, .prefix = @intCast(prefix), .gateway = gateway } };
+    }
+};
+
+fn dotted(value: []const u8) ?u32 {
+    var rest = value;
+    var address: u32 = 0;
+    for (0..4) |index| {
+        const end = find(rest, '.') orelse rest.len;
+        if ((end == rest.len) != (index == 3)) return null;
+        address = address << 8 | @as(u32, @intCast(decimalUpTo(rest[0..end], 255) orelse return null));
+        if (index < 3) rest = rest[end + 1 ..];
+    }
+    return address;
+}
 
 /// Gives the environment: the manifest's with the configuration's in place of those of the same name, then the rest of the
 /// configuration's, of which the last of a name counts.

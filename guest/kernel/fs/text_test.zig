@@ -116,6 +116,35 @@ test "the configuration gives time and seed, and the seed does not stay in the t
     }
 }
 
+test "the configuration gives the guest its address" {
+    const Case = struct { []const u8, ?text.Address };
+    for ([_]Case{
+        .{ "", .dhcp },
+        .{ "address dhcp\n", .dhcp },
+        .{ "address 10.0.0.2/24 10.0.0.1\n", .{ .fixed = .{ .address = 0x0a000002, .prefix = 24, .gateway = 0x0a000001 } } },
+        .{ "address 192.168.255.254/32\n", .{ .fixed = .{ .address = 0xc0a8fffe, .prefix = 32, .gateway = 0 } } },
+        .{ "address 10.0.0.2\n", null },
+        .{ "address 10.0.0.2/33\n", null },
+        .{ "address 10.0.0/8\n", null },
+        .{ "address 10.0.0.2.1/8\n", null },
+        .{ "address 10.0.0.256/8\n", null },
+        .{ "address 10.0.0.2/24 10.0.0\n", null },
+        .{ "address 10.0.0.2/24 \n", null },
+        .{ "address 127.0.0.1/8\n", null },
+        .{ "address 224.0.0.1/8\n", null },
+        .{ "address 0.0.0.0/0\n", null },
+        .{ "address \n", null },
+        .{ "address 10.0.0.2/24\naddress 10.0.0.3/24\n", null },
+    }) |case| {
+        var source: [256]u8 = undefined;
+        const whole = try std.fmt.bufPrint(&source, "ukernel-config 1\n{s}", .{case[0]});
+        var configuration: text.Configuration = .{};
+        const problem = configuration.parse(whole);
+        try testing.expectEqual(case[1] == null, problem != null);
+        if (case[1]) |address| try testing.expectEqual(address, configuration.address);
+    }
+}
+
 test "the configuration's environment replaces the manifest's of the same name" {
     var manifest: text.Strings = .{};
     var configuration: text.Strings = .{};

@@ -195,7 +195,7 @@ pub fn deliver(stack: *Stack, packet: *const ipv4.Packet, parsed: *const Parsed)
 
 /// The peer of a socket that has one said that nobody is there.
 pub fn refused(stack: *Stack, local: ipv4.Address, port: u16, remote: ipv4.Endpoint) void {
-    if (local != stack.address) return;
+    if (!stack.isLocal(local)) return;
     var link = stack.datagrams.end.next.?;
     while (link != &stack.datagrams.end) : (link = link.next.?) {
         const datagrams: *Datagrams = @alignCast(@fieldParentPtr("link", link));

@@ -14,11 +14,15 @@ const driver = @import("../dev/virtio_block.zig");
 const channel_format = @import("../dev/channel.zig");
 const channel = @import("channel.zig");
 const image_cache = @import("image.zig");
+const network = @import("network.zig");
+const net_driver = @import("../dev/virtio_net.zig");
+const options = @import("../options.zig").chosen;
 const task_object = @import("task.zig");
 
 const Device = driver.BlockDevice(Bus, ?*Request);
 
-const Bus = struct {
+/// Registers of a transport.
+pub const Bus = struct {
     base: u64,
 
     pub fn read(bus: Bus, offset: u32) u32 {
@@ -166,13 +170,16 @@ pub fn endStart() void {
 var disks: [limits.virtio_devices_max]Disk = undefined;
 var count: usize = 0;
 
-/// Starts every block device. One that does not start is left out, with a line on the console.
+/// Starts every block device, and notes a network device. One that does not start is left out, with a line on the console.
 pub fn probe(devices: []const command_line.VirtioDevice) void {
     for (devices) |found| {
         const bus: Bus = .{ .base = layout.mmio_base + found.address };
         start(bus, found.irq) catch |failure| {
             // An empty slot, or another kind of device.
-            if (failure == error.NotThere) continue;
+            if (failure == error.NotThere) {
+                if (options.net and net_driver.isNet(bus)) network.notice(bus, found.irq);
+                continue;
+            }
             @import("../arch/serial.zig").print("ukernel: the block device at {x} does not start: {s}\n", .{ found.address, @errorName(failure) });
         };
     }
