@@ -31,6 +31,7 @@ pub fn add(b: *std.Build, sdk: Sdk) void {
     addTool(b, step, "pack", "tests/pack.zig", "erofs", "kernel/fs/erofs.zig");
     addTool(b, step, "mutate", "tests/mutate.zig", "erofs", "kernel/fs/erofs.zig");
     addTool(b, step, "channel", "tests/channel_file.zig", "channel", "kernel/dev/channel.zig");
+    addNetTap(b, step);
     b.getInstallStep().dependOn(step);
 }
 
@@ -46,6 +47,14 @@ fn addLinuxProgram(b: *std.Build, step: *std.Build.Step) void {
         }),
     });
     const install = b.addInstallArtifact(program, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
+    step.dependOn(&install.step);
+}
+
+/// The network stack on a tap device of the host.
+fn addNetTap(b: *std.Build, step: *std.Build.Step) void {
+    const module = b.createModule(.{ .root_source_file = b.path("kernel/net_tap.zig"), .target = b.graph.host, .optimize = .Debug });
+    const tool = b.addExecutable(.{ .name = "net-tap", .root_module = module });
+    const install = b.addInstallArtifact(tool, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
     step.dependOn(&install.step);
 }
 
