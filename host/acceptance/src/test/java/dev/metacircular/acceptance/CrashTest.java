@@ -115,7 +115,7 @@ final class CrashTest {
     }
 
     /** Checks that the old or the new state holds, registered and running, and returns its image. */
-    private static String assertWhole(String step, String old, String next) {
+    private static String assertWhole(String step, String old, String next) throws IOException {
         Node.await(Duration.ofSeconds(30), "after a kill at '" + step + "' every component runs once", () -> {
             Map<String, Node.Container> one;
             try {
@@ -137,9 +137,10 @@ final class CrashTest {
         return web;
     }
 
-    private static Set<String> registered() {
+    private static Set<String> registered() throws IOException {
         Set<String> images = new LinkedHashSet<>();
-        for (JsonNode c : node.json("list").get("components")) {
+        Shell.Result list = node.mcp("list", "--json", "--timeout", "60").ok();
+        for (JsonNode c : JSON.readTree(list.out()).get("components")) {
             if (c.get("service").asText().equals("victim")) {
                 images.add(c.get("image").asText());
             }

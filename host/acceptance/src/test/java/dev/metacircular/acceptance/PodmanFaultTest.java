@@ -48,9 +48,11 @@ final class PodmanFaultTest {
     @EnumSource(value = Relay.Mode.class, mode = EnumSource.Mode.EXCLUDE, names = "PASS")
     void unknownIsNotDead(Relay.Mode mode) throws InterruptedException, IOException {
         Node.Container before = node.container("steady/web");
+        Duration ordinary = node.mcp("status", "--json").ok().took();
         relay.set(mode);
         Shell.Result status = node.mcp("status", "--json");
-        assertThat(status.took()).isLessThan(Duration.ofMillis(2500));
+        // The agent's second, and what else takes time on a machine that may be busy.
+        assertThat(status.took()).isLessThan(ordinary.multipliedBy(3).plusMillis(1500));
         assertThat(status.out()).contains("\"observed\":\"unknown\"").doesNotContain("\"observed\":\"running\"");
         assertThat(statusMillis()).isLessThan(1000.0);
         assertThat(node.json("ps").findValuesAsText("state")).containsOnly("unknown");
