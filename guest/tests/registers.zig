@@ -140,6 +140,7 @@ pub fn run() u8 {
 }
 
 var flag: u32 = 0;
+var second_begins: u32 = 0;
 var rounds: u64 = 0;
 var handled: u64 = 0;
 
@@ -163,6 +164,7 @@ fn waiterInHandler(_: usize) void {
     const entry = @intFromPtr(&onForeignWait);
     t.ok(@src(), .task_set_fault_handler, .{ entry, stack.ptr, stack.len, 0 });
     t.ok(@src(), .task_set_foreign_handler, .{ entry, stack.ptr, stack.len, 0 });
+    t.awaitValue(&second_begins, 1);
     while (handled < 2 * rounds) _ = handlers.foreignCall(0, 0);
     t.ok(@src(), .task_set_fault_handler, .{ 0, 0, 0, 0 });
     uk.release(stack);
@@ -195,7 +197,8 @@ pub fn signals(count: u64) u8 {
     var second: t.Thread = .{};
     second.start(waiterInHandler, 0, .{});
     @atomicStore(u64, &target, @intFromEnum(second.handle), .release);
-    // The flag for the second task may have been set before it was the target: it looks at the flag first.
+    // A flag that was raised for the first task's sake is there when the second begins to look; each later one finds the second as its target.
+    @atomicStore(u32, &second_begins, 1, .release);
     _ = second.join();
     _ = sender.join();
     t.expectEqual(@src(), 2 * rounds, handled, "each interrupt was seen once");
