@@ -6,6 +6,7 @@
 //!   zig build kernel-debug          the same kernels with debug information: zig-out/kernel/ukernel-*.debug
 //!   zig build test                  unit tests of the pure kernel modules, on the host
 //!   zig build net-fuzz -- 5000000   malformed frames for the network stack, on the host
+//!   zig build net-bench             what the network stack costs by itself, on the host
 const std = @import("std");
 const Abi = @import("abi/steps.zig").Abi;
 const fs_steps = @import("kernel/fs/steps.zig");
@@ -45,13 +46,8 @@ pub fn build(b: *std.Build) void {
     abi.addDocs(b, test_step);
     fs_steps.addTests(b, abi.types, test_step);
 
-    const fuzz = b.addExecutable(.{
-        .name = "net-fuzz",
-        .root_module = b.createModule(.{ .root_source_file = b.path("kernel/net_fuzz.zig"), .target = b.graph.host, .optimize = .ReleaseSafe }),
-    });
-    const fuzz_run = b.addRunArtifact(fuzz);
-    if (b.args) |arguments| fuzz_run.addArgs(arguments);
-    b.step("net-fuzz", "Mutate what two network stacks say to each other: -- FRAMES [SEED]").dependOn(&fuzz_run.step);
+    addHostProgram(b, "net-fuzz", "Mutate what two network stacks say to each other: -- FRAMES [SEED]");
+    addHostProgram(b, "net-bench", "Measure what the network stack costs by itself");
 
     const sdk: Sdk = .create(b, abi);
     sdk.install(b);
@@ -123,6 +119,19 @@ fn addKernel(
     exe.lto = .none;
     const install = b.addInstallArtifact(exe, .{ .dest_dir = .{ .override = .{ .custom = "kernel" } } });
     step.dependOn(&install.step);
+}
+
+/// A program that runs on the host what of the kernel is pure: kernel/net_fuzz.zig for net-fuzz.
+fn addHostProgram(b: *std.Build, name: []const u8, description: []const u8) void {
+    const root = b.fmt("kernel/{s}.zig", .{name});
+    std.mem.replaceScalar(u8, root, '-', '_');
+    const program = b.addExecutable(.{
+        .name = name,
+        .root_module = b.createModule(.{ .root_source_file = b.path(root), .target = b.graph.host, .optimize = .ReleaseSafe }),
+    });
+    const run = b.addRunArtifact(program);
+    if (b.args) |arguments| run.addArgs(arguments);
+    b.step(name, description).dependOn(&run.step);
 }
 
 fn addHostTest(b: *std.Build, step: *std.Build.Step, root: []const u8) void {
