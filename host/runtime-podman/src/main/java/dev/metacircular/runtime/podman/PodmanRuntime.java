@@ -46,6 +46,10 @@ public final class PodmanRuntime implements Runtime {
     private final PodmanExec exec;
     private final PodmanEvents events;
     private final Prober prober;
+    /** Listings cost podman much, and changes of many services at once would each ask for several. */
+    private final SharedQuestion<List<Instance>> ours;
+
+    private final SharedQuestion<List<Instance>> everything;
     private final ForeignContainers foreign;
 
     public PodmanRuntime(PodmanOptions options) {
@@ -60,6 +64,8 @@ public final class PodmanRuntime implements Runtime {
         this.exec = new PodmanExec(libpod);
         this.events = new PodmanEvents(libpod, options.socket());
         this.prober = new Prober(containers, exec);
+        this.ours = new SharedQuestion<>(this::listOurs);
+        this.everything = new SharedQuestion<>(() -> containers.list("list containers", "{}"));
         this.foreign = new ForeignContainers(libpod, containers);
     }
 
@@ -269,6 +275,10 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public List<Instance> list() {
+        return ours.ask();
+    }
+
+    private List<Instance> listOurs() {
         String filter = Labels.filter(Map.of(Labels.NODE, options.node().value()));
         return containers.list("list instances", filter).stream()
                 .filter(i -> i.identity().isPresent())
@@ -277,7 +287,7 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public List<Instance> listAll() {
-        return containers.list("list containers", "{}");
+        return everything.ask();
     }
 
     @Override
