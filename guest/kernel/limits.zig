@@ -152,6 +152,8 @@ pub const tcp_time_waits_max: u32 = 4096;
 pub const tcp_half_closed_ns: u64 = 60_000_000_000;
 pub const tcp_keepalive_idle_ns: u64 = 7_200_000_000_000;
 pub const tcp_keepalive_interval_ns: u64 = 75_000_000_000;
+/// The longest of both that can be asked for: 365 days.
+pub const tcp_keepalive_max_ns: u64 = 365 * 86_400_000_000_000;
 pub const tcp_keepalive_probes_max: u8 = 9;
 /// The smallest segment that a peer or a router may ask for (RFC 9293, section 3.7.1; RFC 1191).
 pub const tcp_segment_bytes_default: u16 = 536;

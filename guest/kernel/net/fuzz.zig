@@ -27,6 +27,9 @@ const Fuzzer = struct {
     mutated: u64 = 0,
     /// Few, and connections live long; many, and most end early.
     per_frame: usize,
+    /// Connections that are used, and whether they are read.
+    connections: usize,
+    reads: bool,
     /// Goes through every header byte and every value of it, and every length, of whatever frame is at hand.
     sweep: u64 = 0,
 
@@ -96,7 +99,7 @@ const Fuzzer = struct {
     fn act(fuzzer: *Fuzzer, side: u1) void {
         const network = fuzzer.network;
         const stack = &network.nodes[side];
-        const place = &fuzzer.open[side][fuzzer.below(connections_max)];
+        const place = &fuzzer.open[side][fuzzer.below(fuzzer.connections)];
         var bytes: [3000]u8 = undefined;
         const connection = place.* orelse {
             if (side == 0) place.* = stack.connect(.{ .address = simulated.addresses[1], .port = 80 }, 0, network.now_ns) catch null;
@@ -117,7 +120,9 @@ const Fuzzer = struct {
                 fuzzer.datagrams[side].send(stack, .{ .address = simulated.addresses[~side], .port = if (fuzzer.chance(90)) 99 else 98 }, payload) catch {};
                 if (fuzzer.datagrams[side].receive()) |_| fuzzer.datagrams[side].consume(stack);
             },
-            else => _ = connection.read(stack, &bytes) catch {},
+            else => if (fuzzer.reads or fuzzer.chance(2)) {
+                _ = connection.read(stack, &bytes) catch {};
+            },
         }
     }
 
@@ -173,6 +178,8 @@ pub fn run(frames: u64, seed: u64) !void {
         .listener = try network.nodes[1].listen(0, 80, 8),
         .datagrams = .{ try network.nodes[0].openDatagrams(0, 99), try network.nodes[1].openDatagrams(0, 99) },
         .per_frame = @as(usize, 1) << @intCast(seed % 4),
+        .connections = if (seed % 5 == 4) 2 else connections_max,
+        .reads = seed % 5 != 4,
     };
     network.context = &fuzzer;
     network.tap = Fuzzer.tap;

@@ -16,6 +16,8 @@ const Stack = stack_file.Stack;
 
 pub fn frame(stack: *Stack, bytes: []const u8, state: stack_file.Checksum, now_ns: u64) void {
     stack.counters.received += 1;
+    // Nobody was told that more is taken.
+    if (bytes.len > ethernet.frame_bytes_max) return stack.drop(.malformed);
     const header, const payload = ethernet.parse(bytes) orelse return stack.drop(.malformed);
     const ours = std.mem.eql(u8, &header.destination, &stack.config.mac);
     if (!ours and !std.mem.eql(u8, &header.destination, &ethernet.broadcast)) return stack.drop(.foreign);

@@ -184,6 +184,10 @@ pub fn echo(stack: *Stack, packet: *const ipv4.Packet) void {
     const length: u32 = @intCast(packet.payload.len);
     if (transport_offset + length > ethernet.frame_bytes_max) return stack.drop(.malformed);
     const station = stationOf(stack, packet.source, null) orelse return;
+    if (stack.memory.scarce()) {
+        stack.counters.replies_dropped += 1;
+        return;
+    }
     const bytes = stack.echoes.push(&stack.memory, transport_offset + length, stack.isLocal(packet.source)) orelse {
         stack.counters.replies_dropped += 1;
         return;

@@ -58,6 +58,8 @@ pub const Network = struct {
         mtu: u16 = 1500,
         /// The first node's connections offer what RFC 2018 and RFC 7323 have.
         options: bool = true,
+        /// Users read seldom, so that windows shut.
+        slow: bool = false,
     };
 
     pub fn create(seed: u64, faults: Faults, setup: Setup) !*Network {

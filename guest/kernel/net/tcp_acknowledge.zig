@@ -27,7 +27,7 @@ pub fn acknowledge(stack: *Stack, connection: *Connection, segment: *const tcp_s
     } else if (number == connection.send_unacknowledged and connection.flight() > 0) {
         // RFC 5681, section 2; with selective acknowledgements one that reports something new (RFC 6675, section 2).
         const duplicate = if (connection.flags.selective) connection.reported.bytes() > reported_before else segment.length() == 0 and window_same;
-        if (duplicate) connection.duplicates += 1;
+        if (duplicate) connection.duplicates +|= 1;
     }
     if (connection.mode == .open and connection.flight() > 0) startFast(stack, connection);
     if (connection.mode != .open and connection.flags.selective) {

@@ -407,8 +407,8 @@ pub const Connection = struct {
 
     pub fn setKeepAlive(connection: *Connection, stack: *Stack, on: bool, idle_ns: u64, interval_ns: u64, now_ns: u64) void {
         connection.flags.keepalive = on;
-        connection.keepalive_idle_ns = @max(idle_ns, 1_000_000_000);
-        connection.keepalive_interval_ns = @max(interval_ns, 1_000_000_000);
+        connection.keepalive_idle_ns = std.math.clamp(idle_ns, 1_000_000_000, limits.tcp_keepalive_max_ns);
+        connection.keepalive_interval_ns = std.math.clamp(interval_ns, 1_000_000_000, limits.tcp_keepalive_max_ns);
         if (connection.flags.detached) return;
         connection.heard_ns = now_ns;
         connection.idle_ns = if (on and connection.state != .closed) now_ns + connection.keepalive_idle_ns else timers.never;

@@ -270,6 +270,8 @@ fn store(stack: *Stack, connection: *Connection, start: u32, payload: []const u8
 /// The connection may be gone after this.
 fn takeFin(stack: *Stack, connection: *Connection, now_ns: u64) void {
     connection.receive_next +%= 1;
+    // It is taken even when the window is shut, whose edge is never behind.
+    connection.receive_edge = sequence.later(connection.receive_edge, connection.receive_next);
     connection.flags.fin_received = true;
     connection.flags.fin_early = false;
     connection.owed = @max(connection.owed, 1);

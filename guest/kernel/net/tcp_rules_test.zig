@@ -407,6 +407,17 @@ test "the window shuts when nobody reads and opens by no small steps" {
     _ = try connection.read(&peer.stack, &out);
     const update = try peer.expectAcknowledgement();
     try expect(@as(u32, update.header.window) << limits.tcp_window_scale >= 1448);
+    // The end is taken also when there is no room for a byte.
+    var room = @as(u32, update.header.window) << limits.tcp_window_scale;
+    while (room > 0) {
+        const length = @min(room, 1448);
+        peer.send(.{ .ack = true }, filler[0..length]);
+        room -= length;
+        peer.drain();
+    }
+    peer.send(.{ .ack = true, .fin = true }, &.{});
+    try expectEqual(0, (try peer.expectAcknowledgement()).header.window);
+    try expectEqual(.close_wait, connection.state);
     connection.close(&peer.stack, peer.now_ns);
     listener.close(&peer.stack);
     peer.drain();

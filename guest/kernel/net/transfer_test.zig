@@ -22,6 +22,7 @@ const Side = struct {
     expected: u64,
     written: u64 = 0,
     read: u64 = 0,
+    slow: bool,
     ended: bool = false,
     closed: bool = false,
 
@@ -44,7 +45,7 @@ const Side = struct {
             side.written += count;
         }
         if (side.written == side.total) connection.shutdown(stack);
-        while (!side.ended) {
+        while (!side.ended and (!side.slow or network.below(100) == 0)) {
             const pieces = try connection.readable() orelse {
                 side.ended = true;
                 break;
@@ -76,7 +77,7 @@ fn transfer(seed: u64, faults: simulated.Faults, setup: Network.Setup, count: u3
     const listener = try server.listen(0, 80, 8);
     var storage: [2][connections_max]Side = undefined;
     const sides = [2][]Side{ storage[0][0..count], storage[1][0..count] };
-    for (0..2) |index| @memset(sides[index], .{ .index = @intCast(index), .total = bytes[index], .expected = bytes[1 - index] });
+    for (0..2) |index| @memset(sides[index], .{ .index = @intCast(index), .total = bytes[index], .expected = bytes[1 - index], .slow = setup.slow });
     const limit = network.now_ns + 3600 * second_ns;
     var accepted: u32 = 0;
     var open: u32 = 2 * count;
@@ -91,7 +92,9 @@ fn transfer(seed: u64, faults: simulated.Faults, setup: Network.Setup, count: u3
             }
             side.connection = connection;
         }
-        if (!network.step(limit)) return error.Stuck;
+        // A slow reader comes back though nothing happens.
+        _ = network.step(if (setup.slow) network.now_ns + second_ns / 20 else limit);
+        if (network.now_ns >= limit) return error.Stuck;
         while (accepted < count) : (accepted += 1) sides[1][accepted].connection = listener.accept(server) orelse break;
         open = 0;
         for (sides) |half| for (half) |*side| {
@@ -127,11 +130,18 @@ test "the same without selective acknowledgements, timestamps and window scaling
     }
 }
 
+test "windows that shut and open again, and end while they are shut" {
+    for (0..12) |seed| {
+        const bytes = 200_000 + seed * 20_000;
+        try transfer(seed, .{ .loss_permille = if (seed % 2 == 0) 0 else 20, .reorder_permille = 20 }, .{ .slow = true, .options = seed % 3 != 0 }, 1, .{ bytes, bytes });
+    }
+}
+
 test "what one packet in a hundred takes is repaired without waiting, and little is sent twice" {
     const network = try Network.create(1, .{ .loss_permille = 10, .delay_ns = second_ns / 100 }, .{});
     defer network.destroy();
     const listener = try network.nodes[1].listen(0, 80, 8);
-    var sides = [2]Side{ .{ .index = 0, .total = 4 << 20, .expected = 0 }, .{ .index = 1, .total = 0, .expected = 4 << 20 } };
+    var sides = [2]Side{ .{ .index = 0, .total = 4 << 20, .expected = 0, .slow = false }, .{ .index = 1, .total = 0, .expected = 4 << 20, .slow = false } };
     sides[0].connection = try network.nodes[0].connect(.{ .address = simulated.addresses[1], .port = 80 }, 0, network.now_ns);
     while (!sides[1].closed) {
         if (!network.step(network.now_ns + 100 * second_ns)) return error.Stuck;

@@ -24,7 +24,8 @@ const Queue = struct {
 
     fn push(queue: *Queue, stack: *Stack, remote: ipv4.Endpoint, payload: []const u8) bool {
         const end = queue.bytes + entry_bytes + @as(u32, @intCast(payload.len));
-        if (end > limits.udp_queue_bytes_max or !queue.chain.extend(&stack.memory, end)) return false;
+        if (end > limits.udp_queue_bytes_max) return false;
+        if (end > queue.chain.capacity() and (stack.memory.scarce() or !queue.chain.extend(&stack.memory, end))) return false;
         const entry: Entry = .{ .address = remote.address, .port = remote.port, .length = @intCast(payload.len) };
         queue.chain.write(queue.bytes, std.mem.asBytes(&entry));
         queue.chain.write(queue.bytes + entry_bytes, payload);
