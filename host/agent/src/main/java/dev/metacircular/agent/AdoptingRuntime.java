@@ -135,7 +135,18 @@ final class AdoptingRuntime implements Runtime {
 
     @Override
     public Image pull(ImageRef reference, PullListener listener) {
-        return backend.pull(reference, listener);
+        Optional<String> before = backend.image(reference).map(Image::id);
+        Image image = backend.pull(reference, listener);
+        // What was there already is somebody else's.
+        if (!reference.isLocal() && before.filter(image.id()::equals).isEmpty()) {
+            view.recordPulled(kind(), image.id(), reference);
+        }
+        return image;
+    }
+
+    @Override
+    public boolean removeImage(Image image) {
+        return backend.removeImage(image);
     }
 
     @Override

@@ -26,6 +26,9 @@ final class Agent implements AutoCloseable {
     private static final Duration DEPLOY_GRACE = Duration.ofSeconds(10);
     private static final Duration SNAPSHOT_EVERY = Duration.ofHours(1);
     private static final Duration LOOK_EVERY = Duration.ofMinutes(1);
+    private static final Duration CERTIFICATES_EVERY = Duration.ofHours(6);
+    private static final Duration IMAGES_FIRST = Duration.ofMinutes(10);
+    private static final Duration IMAGES_EVERY = Duration.ofHours(6);
 
     private final DirectoryLock lock;
     private final Name node;
@@ -119,6 +122,7 @@ final class Agent implements AutoCloseable {
         FileTransfers transfers =
                 new FileTransfers(config.services(), directory, config.maxFileBytes(), backends.files());
         audit = new AuditLog(directory.resolve("audit.log"));
+        ImageCollection images = new ImageCollection(runtimes, registry.images(), locks, events, clock);
         AgentService service = new AgentService(new AgentService.Parts(
                 node,
                 tokens,
@@ -132,18 +136,26 @@ final class Agent implements AutoCloseable {
                 new FileService(transfers, outcomes),
                 new SecretService(secrets, view),
                 new BackupService(registry.backups(), view, locks, events),
+                images,
                 new NodeFacts(node, config.services(), observations, registry, view),
                 new EventService(stored, events),
                 new Doctor(config.services(), made.socket(), pki, observations)));
-        server = new AgentServer(listen, pki, service, new AuthInterceptor(node, tokens, audit, clock));
+        ServerIdentity identity = new ServerIdentity(pki.shown());
+        server = new AgentServer(listen, identity, service, new AuthInterceptor(node, tokens, audit, clock));
         loop = new SupervisorLoop(supervisor, runtimes, locks, made.revive(), bootFile, clock);
+        CertificateWatch certificates = new CertificateWatch(node, pki, identity, events, clock);
         housekeeping = new Housekeeping(
                 events,
-                List.of(new Housekeeping.Chore(
-                        "the registry's snapshot",
-                        Duration.ZERO,
-                        LOOK_EVERY,
-                        () -> registry.backups().takeIfOlderThan(SNAPSHOT_EVERY))));
+                List.of(
+                        new Housekeeping.Chore(
+                                "the registry's snapshot",
+                                Duration.ZERO,
+                                LOOK_EVERY,
+                                () -> registry.backups().takeIfOlderThan(SNAPSHOT_EVERY)),
+                        new Housekeeping.Chore(
+                                "the look at the certificates", LOOK_EVERY, CERTIFICATES_EVERY, certificates::look),
+                        new Housekeeping.Chore(
+                                "the collection of images", IMAGES_FIRST, IMAGES_EVERY, () -> images.collect(false))));
         Thread.startVirtualThread(observations::refreshAvailability);
         Thread.startVirtualThread(() -> Leftovers.collect(runtimes, transfers));
         events.node(EventLog.Kind.AGENT_STARTED, "version " + Version.TEXT);

@@ -36,18 +36,15 @@ final class AgentServer implements AutoCloseable {
     private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
 
     /** Binds and serves. */
-    AgentServer(Address listen, Pki pki, AgentService service, AuthInterceptor auth) throws IOException {
+    AgentServer(Address listen, ServerIdentity identity, AgentService service, AuthInterceptor auth)
+            throws IOException {
         InetSocketAddress address = new InetSocketAddress(listen.host(), listen.port());
         if (address.isUnresolved()) {
             throw Problem.of(Problem.Kind.INVALID, "the name '" + listen.host() + "' does not resolve")
                     .at("listen in agent.toml")
                     .exception();
         }
-        SslContext tls = GrpcSslContexts.configure(
-                        SslContextBuilder.forServer(
-                                pki.serverCertificate().toFile(),
-                                pki.serverKey().toFile()),
-                        SslProvider.JDK)
+        SslContext tls = GrpcSslContexts.configure(SslContextBuilder.forServer(identity), SslProvider.JDK)
                 .protocols("TLSv1.3")
                 .build();
         server = NettyServerBuilder.forAddress(address)

@@ -7,6 +7,8 @@ import dev.metacircular.contract.v1.AddTokenResponse;
 import dev.metacircular.contract.v1.AdoptRequest;
 import dev.metacircular.contract.v1.AdoptResponse;
 import dev.metacircular.contract.v1.AgentGrpc;
+import dev.metacircular.contract.v1.CollectImagesRequest;
+import dev.metacircular.contract.v1.CollectImagesResponse;
 import dev.metacircular.contract.v1.DeployRequest;
 import dev.metacircular.contract.v1.DeployResult;
 import dev.metacircular.contract.v1.DeployUpdate;
@@ -107,6 +109,7 @@ final class AgentService extends AgentGrpc.AgentImplBase {
             FileService files,
             SecretService secrets,
             BackupService backups,
+            ImageCollection images,
             NodeFacts facts,
             EventService events,
             Doctor doctor) {}
@@ -411,6 +414,22 @@ final class AgentService extends AgentGrpc.AgentImplBase {
                                         "Restore",
                                         RestoreResponse.parser(),
                                         () -> parts.backups().restore(caller.token(), request)));
+    }
+
+    @Override
+    public void collectImages(CollectImagesRequest request, StreamObserver<CollectImagesResponse> observer) {
+        Caller caller = Caller.current();
+        answer(
+                observer,
+                () -> request.getDryRun()
+                        ? parts.images().collect(true)
+                        : parts.outcomes()
+                                .once(
+                                        caller,
+                                        request.getIdempotencyKey(),
+                                        "CollectImages",
+                                        CollectImagesResponse.parser(),
+                                        () -> parts.images().collect(false)));
     }
 
     @Override

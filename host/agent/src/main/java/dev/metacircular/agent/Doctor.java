@@ -222,7 +222,7 @@ final class Doctor {
                     "disk",
                     low ? Grade.WARNING : Grade.OK,
                     freePercent + " % free below " + services,
-                    low ? "podman image prune" : "");
+                    low ? "mcp node clean NODE" : "");
             boolean writable = Files.isWritable(services);
             find(
                     "services_directory",
@@ -242,7 +242,16 @@ final class Doctor {
                     "certificate",
                     soon ? Grade.WARNING : Grade.OK,
                     "the server's ends on " + ends,
-                    soon ? "restart the agent: it renews the certificate at its start" : "");
+                    soon
+                            ? "look in the agent's events why it was not renewed: mcp events --kind housekeeping_failed"
+                            : "");
+            Instant authority = pki.authorityEnds();
+            boolean last = authority.isBefore(Instant.now().plus(CertificateWatch.AUTHORITY_TOLD_BEFORE));
+            find(
+                    "authority",
+                    last ? Grade.WARNING : Grade.OK,
+                    "the node's own ends on " + authority,
+                    last ? "stop the agent, mcp-agent renew-ca --dir DIR, start it, then mcp node trust" : "");
         } catch (IOException e) {
             find("certificate", Grade.ERROR, Main.describe(e), "");
         }

@@ -93,11 +93,15 @@ final class EventLog {
         RESTORED(Urgency.NONE),
         /** Something that the agent does from time to time failed, the first time. */
         HOUSEKEEPING_FAILED(Urgency.WARNING),
+        /** Images that nothing needed were removed. */
+        IMAGES_COLLECTED(Urgency.NONE),
         RUNTIME_UNAVAILABLE(Urgency.URGENT),
         RUNTIME_AVAILABLE(Urgency.NONE),
         /** The alert command failed, or alerts were dropped; raises no alert itself. */
         ALERT_FAILED(Urgency.NONE),
         CERTIFICATE_RENEWED(Urgency.NONE),
+        /** The node's own authority ends soon, and clients must be told to trust another. */
+        AUTHORITY_ENDS(Urgency.URGENT),
         AGENT_STARTED(Urgency.NONE);
 
         private final Urgency urgency;

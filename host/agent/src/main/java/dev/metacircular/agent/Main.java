@@ -18,7 +18,7 @@ import picocli.CommandLine.Command;
         description = "Runs the services of one node.",
         mixinStandardHelpOptions = true,
         version = Version.TEXT,
-        subcommands = {InitCommand.class, RunCommand.class, UnitCommand.class})
+        subcommands = {InitCommand.class, RunCommand.class, UnitCommand.class, RenewAuthorityCommand.class})
 public final class Main {
     private Main() {}
 

@@ -4,8 +4,10 @@ import dev.metacircular.definition.ComponentDocuments;
 import dev.metacircular.model.Component;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Identity;
+import dev.metacircular.model.ImageRef;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
+import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.registry.AdoptedInstance;
 import dev.metacircular.registry.RegisteredComponent;
 import dev.metacircular.registry.RegisteredService;
@@ -98,6 +100,16 @@ final class NodeView {
             registry.confirmRestored(service);
             restored.remove(service);
         }
+    }
+
+    /** Remembers that the agent itself brought this image to the node. */
+    void recordPulled(RuntimeKind runtime, String image, ImageRef reference) {
+        String repository = reference.registry() + "/" + reference.repository();
+        String name = reference
+                .digest()
+                .map(digest -> repository + "@" + digest)
+                .orElseGet(() -> repository + ":" + reference.tag().orElse("latest"));
+        registry.images().recordPulled(runtime.toString(), image, name);
     }
 
     /** Forgets it; costs nothing where there is none. */

@@ -7,15 +7,19 @@ import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
+import java.security.MessageDigest;
 import java.security.PrivateKey;
 import java.security.SecureRandom;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
+import java.security.interfaces.RSAPrivateKey;
+import java.security.interfaces.RSAPublicKey;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.time.Duration;
 import java.time.Instant;
@@ -23,6 +27,7 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.Collection;
 import java.util.Date;
+import java.util.HexFormat;
 import java.util.List;
 import javax.security.auth.x500.X500Principal;
 import org.bouncycastle.asn1.x509.BasicConstraints;
@@ -110,18 +115,75 @@ final class Pki {
     boolean renewIfDue(Name node, Instant now) throws IOException {
         try {
             X509Certificate server = read(serverCertificate);
-            if (now.plus(RENEW_BEFORE).isBefore(server.getNotAfter().toInstant())) {
+            if (now.plus(RENEW_BEFORE).isBefore(server.getNotAfter().toInstant()) && isKeyOf(server)) {
                 return false;
             }
-            List<String> names = new ArrayList<>();
-            Collection<List<?>> alternatives = server.getSubjectAlternativeNames();
-            if (alternatives != null) {
-                alternatives.forEach(n -> names.add(String.valueOf(n.get(1))));
-            }
-            issueServer(read(authorityCertificate), readKey(authorityKey), node, names, now);
+            issueServer(read(authorityCertificate), readKey(authorityKey), node, names(server), now);
             return true;
         } catch (GeneralSecurityException | OperatorException e) {
             throw new IOException("cannot renew the server certificate: " + e.getMessage(), e);
+        }
+    }
+
+    /** Whether the server's key is the certificate's: a crash between the writing of the two leaves one of them old. */
+    private boolean isKeyOf(X509Certificate server) throws GeneralSecurityException, IOException {
+        return readKey(serverKey) instanceof RSAPrivateKey key
+                && server.getPublicKey() instanceof RSAPublicKey known
+                && key.getModulus().equals(known.getModulus());
+    }
+
+    /**
+     * Makes a new authority and a server certificate of it, with the names of the present one; clients must be told to trust it. The
+     * old authority's certificate stays beside it.
+     */
+    void renewAuthority(Name node, Instant now) throws IOException {
+        try {
+            List<String> names = names(read(serverCertificate));
+            Files.copy(
+                    authorityCertificate,
+                    authorityCertificate.resolveSibling("ca-previous.pem"),
+                    StandardCopyOption.REPLACE_EXISTING);
+            create(node, names, now);
+        } catch (GeneralSecurityException e) {
+            throw new IOException("cannot renew the authority: " + e.getMessage(), e);
+        }
+    }
+
+    private static List<String> names(X509Certificate server) throws GeneralSecurityException {
+        List<String> names = new ArrayList<>();
+        Collection<List<?>> alternatives = server.getSubjectAlternativeNames();
+        if (alternatives != null) {
+            alternatives.forEach(n -> names.add(String.valueOf(n.get(1))));
+        }
+        return names;
+    }
+
+    /** What the server shows of itself: its certificate and the authority's, so that a client can be told to trust a new one. */
+    ServerIdentity.Shown shown() throws IOException {
+        try {
+            return new ServerIdentity.Shown(
+                    List.of(read(serverCertificate), read(authorityCertificate)), readKey(serverKey));
+        } catch (GeneralSecurityException e) {
+            throw new IOException("cannot read the server's certificate or key: " + e.getMessage(), e);
+        }
+    }
+
+    /** The SHA-256 of a certificate, as {@code openssl x509 -fingerprint} writes it. */
+    static String fingerprint(Path certificate) throws IOException {
+        try {
+            byte[] digest = MessageDigest.getInstance("SHA-256")
+                    .digest(read(certificate).getEncoded());
+            return HexFormat.ofDelimiter(":").withUpperCase().formatHex(digest);
+        } catch (GeneralSecurityException e) {
+            throw new IOException("cannot read " + certificate + ": " + e.getMessage(), e);
+        }
+    }
+
+    Instant authorityEnds() throws IOException {
+        try {
+            return read(authorityCertificate).getNotAfter().toInstant();
+        } catch (GeneralSecurityException e) {
+            throw new IOException("cannot read " + authorityCertificate + ": " + e.getMessage(), e);
         }
     }
 
@@ -214,12 +276,14 @@ final class Pki {
     private static void write(Path file, String content) throws IOException {
         Path partial = file.resolveSibling(file.getFileName() + ".new");
         Files.writeString(partial, content, StandardCharsets.US_ASCII);
-        Files.move(partial, file, java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+        Files.move(partial, file, StandardCopyOption.REPLACE_EXISTING);
     }
 
     private static void writeSecret(Path file, String content) throws IOException {
-        Files.deleteIfExists(file);
-        Files.createFile(file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-        Files.writeString(file, content, StandardCharsets.US_ASCII);
+        Path partial = file.resolveSibling(file.getFileName() + ".new");
+        Files.deleteIfExists(partial);
+        Files.createFile(partial, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+        Files.writeString(partial, content, StandardCharsets.US_ASCII);
+        Files.move(partial, file, StandardCopyOption.REPLACE_EXISTING);
     }
 }

@@ -61,7 +61,9 @@ final class CommandTree {
                         new NodeCommands.ListNodes(),
                         new NodeAddCommand(),
                         new NodeCommands.Remove(),
-                        new NodeCommands.Show()));
+                        new NodeCommands.Show(),
+                        new NodeTrustCommand(),
+                        new NodeCleanCommand()));
         COMMANDS.put(
                 "token",
                 () -> group(

@@ -108,7 +108,7 @@ final class NodeAddCommand implements Command {
                 cause);
     }
 
-    private static HelloResponse hello(Session session, ClientConfig.Node node) {
+    static HelloResponse hello(Session session, ClientConfig.Node node) {
         HelloResponse hello;
         try {
             hello = Nodes.call(
@@ -143,7 +143,7 @@ final class NodeAddCommand implements Command {
     }
 
     /** Atomically, and never readable by others before it is whole. */
-    private static void write(Path file, byte[] content, String permissions) {
+    static void write(Path file, byte[] content, String permissions) {
         try {
             Path folder = file.getParent();
             if (folder == null) {

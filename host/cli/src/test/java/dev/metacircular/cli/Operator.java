@@ -133,6 +133,12 @@ final class Operator implements AutoCloseable {
         return this;
     }
 
+    /** From now on somebody sits at a terminal. */
+    Operator interactive() {
+        streams = new Session.Streams(true, true, true);
+        return this;
+    }
+
     /** Sets an environment variable of the commands that follow. */
     Operator variable(String name, String value) {
         variables.put(name, value);

@@ -30,7 +30,8 @@ public final class TestAgent implements AutoCloseable {
         try {
             server = NettyServerBuilder.forAddress(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
                     .sslContext(GrpcSslContexts.configure(
-                                    SslContextBuilder.forServer(identity.key(), identity.certificate()),
+                                    SslContextBuilder.forServer(
+                                            identity.key(), identity.certificate(), identity.authority()),
                                     SslProvider.JDK)
                             .build())
                     .intercept(new TokenCheck())

@@ -8,12 +8,14 @@ import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
+import java.security.MessageDigest;
 import java.security.PrivateKey;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Base64;
 import java.util.Date;
+import java.util.HexFormat;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x509.BasicConstraints;
 import org.bouncycastle.asn1.x509.Extension;
@@ -42,11 +44,21 @@ public final class TestCertificates {
     }
 
     /** A server's key and certificate. */
-    public record Issued(PrivateKey key, X509Certificate certificate) {}
+    public record Issued(PrivateKey key, X509Certificate certificate, X509Certificate authority) {}
 
     public Issued server(Duration validity, String... ipOrDns) {
         KeyPair pair = keyPair();
-        return new Issued(pair.getPrivate(), issue(new X500Name("CN=agent"), pair, validity, false, ipOrDns));
+        return new Issued(
+                pair.getPrivate(), issue(new X500Name("CN=agent"), pair, validity, false, ipOrDns), certificate);
+    }
+
+    public String fingerprint() {
+        try {
+            byte[] digest = MessageDigest.getInstance("SHA-256").digest(certificate.getEncoded());
+            return HexFormat.ofDelimiter(":").withUpperCase().formatHex(digest);
+        } catch (GeneralSecurityException e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     public Path writeCa(Path file) {

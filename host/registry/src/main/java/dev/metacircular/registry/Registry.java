@@ -4,8 +4,6 @@ import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -45,7 +43,7 @@ public final class Registry implements AutoCloseable {
         Optional<Restored> replaced = Optional.empty();
         Database opened;
         try {
-            requireContent(file);
+            snapshots.requireContent(file);
             opened = Database.open(file, snapshots::take);
         } catch (DamagedException e) {
             replaced = Optional.of(snapshots.replace(file, e));
@@ -58,17 +56,6 @@ public final class Registry implements AutoCloseable {
         }
         this.database = opened;
         this.restored = replaced;
-    }
-
-    /** SQLite takes an empty file for a new database. */
-    private void requireContent(Path file) {
-        try {
-            if (snapshots.exist() && (!Files.exists(file) || Files.size(file) == 0)) {
-                throw new DamagedException("the registry " + file + " is empty or gone, and there are snapshots of it");
-            }
-        } catch (IOException e) {
-            throw new RegistryException("cannot read the registry " + file + ": " + e.getMessage(), e);
-        }
     }
 
     /** That the registry was damaged when it was opened, and what took its place; empty if it was not. */
@@ -206,6 +193,7 @@ public final class Registry implements AutoCloseable {
                         .bind("canonical", row.id().canonicalName())
                         .execute();
             }
+            ImageStore.recordUse(h, service, clock);
         });
     }
 
@@ -296,6 +284,7 @@ public final class Registry implements AutoCloseable {
                     .bind("s", service.value())
                     .execute();
             Adoptions.forget(h, service);
+            ImageStore.forget(h, service);
         });
     }
 
@@ -481,6 +470,11 @@ public final class Registry implements AutoCloseable {
     /** Writes a consistent copy into {@code snapshots/} beside the registry and drops the oldest beyond {@link #SNAPSHOTS_KEPT}. */
     public Path snapshot() {
         return snapshots.take(database);
+    }
+
+    /** Which images were brought to the node, and which are needed. */
+    public ImageStore images() {
+        return new ImageStore(database, clock);
     }
 
     /** The snapshots, and what can be done with them. */

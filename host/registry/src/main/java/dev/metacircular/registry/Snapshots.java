@@ -240,12 +240,19 @@ final class Snapshots {
         }
     }
 
-    /** Whether there should be a registry. */
-    boolean exist() {
+    /**
+     * SQLite takes an empty file for a new database.
+     *
+     * @throws DamagedException if the registry is empty or gone although there are snapshots of it
+     */
+    void requireContent(Path registry) {
         try {
-            return !files("registry").isEmpty();
+            if (!files("registry").isEmpty() && (!Files.exists(registry) || Files.size(registry) == 0)) {
+                throw new DamagedException(
+                        "the registry " + registry + " is empty or gone, and there are snapshots of it");
+            }
         } catch (IOException e) {
-            return false;
+            throw new RegistryException("cannot read the registry " + registry + ": " + e.getMessage(), e);
         }
     }
 

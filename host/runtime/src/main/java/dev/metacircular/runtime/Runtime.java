@@ -37,6 +37,16 @@ public interface Runtime extends AutoCloseable {
      */
     Image pull(ImageRef reference, PullListener listener);
 
+    /**
+     * Takes an image from this node, with all the names of it that are given here, unless it has others or something was made from it;
+     * idempotent.
+     *
+     * @return whether it is gone
+     */
+    default boolean removeImage(Image image) {
+        return false;
+    }
+
     /** Makes the network if it does not exist; idempotent. */
     void ensureNetwork(Network network);
 

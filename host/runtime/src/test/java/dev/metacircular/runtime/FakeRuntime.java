@@ -73,6 +73,11 @@ public final class FakeRuntime implements Runtime {
         contents.put(content.id, content);
     }
 
+    /** Gives an image that the node has another name. */
+    public synchronized void tag(String reference, String other) {
+        images.put(other, Objects.requireNonNull(images.get(reference)));
+    }
+
     /** Has the registry refuse the node's credentials for this image. */
     public synchronized void deny(String reference) {
         denied.add(ImageRef.parse(reference).toString());
@@ -205,6 +210,23 @@ public final class FakeRuntime implements Runtime {
         Image image = faults.apply(Operation.PULL, "pull " + reference, () -> fetch(reference));
         listener.progress(reference.toString(), IMAGE_BYTES, IMAGE_BYTES);
         return image;
+    }
+
+    @Override
+    public boolean removeImage(Image image) {
+        return faults.apply(Operation.IMAGE, "remove image " + image.id(), () -> {
+            synchronized (this) {
+                if (instances.values().stream().anyMatch(i -> i.imageId.equals(image.id()))) {
+                    return false;
+                }
+                image.references().forEach(images::remove);
+                boolean named = images.values().stream().anyMatch(c -> c.id.equals(image.id()));
+                if (!named) {
+                    contents.remove(image.id());
+                }
+                return !named;
+            }
+        });
     }
 
     private synchronized Image fetch(ImageRef reference) {

@@ -54,6 +54,24 @@ final class Images {
                                 : "cannot pull " + reference + ": podman has pulled it, but does not have it"));
     }
 
+    /** Name by name, the last of which takes the image with it; podman refuses what a container was made from. */
+    boolean remove(Image image) {
+        List<String> names = image.references().isEmpty() ? List.of(image.id()) : image.references();
+        for (String name : names) {
+            Request request = Request.delete("remove image " + name, Libpod.path("/images/{}?force=false", name));
+            Answer answer = libpod.change(request);
+            int notFound = 404;
+            int conflict = 409;
+            if (answer.status() == conflict) {
+                return false;
+            }
+            if (!answer.isSuccess() && answer.status() != notFound) {
+                throw Libpod.failure(request, answer);
+            }
+        }
+        return all().stream().noneMatch(i -> i.id().equals(image.id()));
+    }
+
     /** Podman takes a tag or a digest, and the digest says more. */
     static String forPodman(ImageRef reference) {
         String repository = reference.registry() + "/" + reference.repository();

@@ -110,6 +110,11 @@ public final class PodmanRuntime implements Runtime {
     }
 
     @Override
+    public boolean removeImage(Image image) {
+        return images.remove(image);
+    }
+
+    @Override
     public void ensureNetwork(Network network) {
         networks.ensure(network);
     }
