@@ -238,7 +238,7 @@ pub const Connection = struct {
             connection.send_bytes += count;
         }
         connection.send.trim(&stack.memory, connection.send_bytes);
-        if (count > 0) stack.schedule(&connection.output);
+        if (count > 0 and connection.state != .closed) stack.schedule(&connection.output);
         stack.touch(&connection.socket);
     }
 
@@ -357,6 +357,7 @@ pub const Connection = struct {
         if (connection.listener) |listener| {
             // Nobody accepted it, so nobody misses it.
             listener.forget(connection);
+            stack.touch(&listener.socket);
             return connection.destroy(stack);
         }
         if (connection.flags.detached) return connection.destroy(stack);

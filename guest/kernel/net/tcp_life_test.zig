@@ -114,6 +114,46 @@ test "data for who closed is answered with a reset" {
     try network.expectEmpty();
 }
 
+test "who is reset before anybody accepted is gone, and the listener is no longer ready" {
+    const peer = try Peer.create(.{});
+    defer peer.destroy();
+    const listener = try peer.stack.listen(0, 80, 4);
+    peer.send(.{ .syn = true }, &.{});
+    peer.acknowledgement = peer.sent().?.header.sequence +% 1;
+    peer.send(.{ .ack = true }, "data");
+    try expectEqual(&listener.socket, peer.stack.nextChanged().?);
+    try expect(listener.socket.reported.readable);
+    peer.send(.{ .rst = true }, &.{});
+    try expectEqual(&listener.socket, peer.stack.nextChanged().?);
+    try expect(!listener.socket.reported.readable);
+    try expectEqual(null, peer.stack.nextChanged());
+    try expectEqual(null, listener.accept(&peer.stack));
+    listener.close(&peer.stack);
+    try peer.expectEmpty();
+}
+
+test "pieces of the buffers stay while a reset comes" {
+    const peer = try Peer.create(.{});
+    defer peer.destroy();
+    const listener = try peer.stack.listen(0, 80, 4);
+    const connection = try peer.open(listener);
+    peer.send(.{ .ack = true }, "to be read");
+    const room = try connection.reserve(&peer.stack, 5000);
+    const pieces = (try connection.readable()).?;
+    peer.send(.{ .rst = true }, &.{});
+    try expectEqual(.closed, connection.state);
+    for (room) |piece| @memset(piece, 'w');
+    try std.testing.expectEqualStrings("to be read", pieces[0]);
+    connection.commit(&peer.stack, 5000);
+    connection.consume(&peer.stack, 10);
+    try expectEqual(null, peer.nextFrame());
+    try std.testing.expectError(error.Failed, connection.readable());
+    try std.testing.expectError(error.Failed, connection.reserve(&peer.stack, 1));
+    connection.close(&peer.stack, peer.now_ns);
+    listener.close(&peer.stack);
+    try peer.expectEmpty();
+}
+
 test "a peer that never closes does not keep a closed connection" {
     const peer = try Peer.create(.{});
     defer peer.destroy();

@@ -226,6 +226,7 @@ fn fillOptions(stack: *const Stack, connection: *const Connection, options: *tcp
 
 /// Writes the next segment, header and data; null when there is nothing to send now.
 pub fn next(stack: *Stack, connection: *Connection, now_ns: u64, out: []u8) ?u32 {
+    if (connection.state == .closed) return null;
     // Each duplicate acknowledgement is one for the peer to count.
     if (connection.owed > 1) {
         connection.owed -= 1;
