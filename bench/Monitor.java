@@ -1,0 +1,423 @@
+import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.ServerSocketChannel;
+import java.nio.channels.SocketChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** The measurements of {@code bench/monitor}; the first argument names one. Medians. */
+public final class Monitor {
+    private static final Duration LIMIT = Duration.ofSeconds(60);
+    private static final int SERVICES = 20;
+    private static final int COMPONENTS = 1_000;
+
+    public static void main(String[] a) throws Exception {
+        switch (a[0]) {
+            case "death" -> death(a[1], Path.of(a[2]), Path.of(a[3]), a[4], Integer.parseInt(a[5]));
+            case "twenty" -> twenty(a[1], Path.of(a[2]), a[3], a[4], Integer.parseInt(a[5]));
+            case "pass" -> pass(a[1], a[2], Path.of(a[3]));
+            case "churn" -> churn(a[1], Path.of(a[2]), a[3], Long.parseLong(a[4]), Integer.parseInt(a[5]));
+            default -> throw new IllegalArgumentException(a[0]);
+        }
+        System.exit(0);
+    }
+
+    /** One component for each round, so that each death is its first, with a delay of one second. */
+    private static void death(String mcp, Path operator, Path podman, String image, int rounds) throws Exception {
+        StringBuilder file = new StringBuilder("name = \"death\"\nnode = \"alpha\"\n");
+        for (int i = 0; i <= rounds; i++) {
+            file.append(component("c" + i, image, 27_000 + i));
+        }
+        Files.writeString(operator.resolve("services/death.toml"), file);
+        run(operator, mcp, "deploy", "death");
+        Map<String, Instant> noticed = new ConcurrentHashMap<>();
+        Process following = start(operator, mcp, "events", "death", "--follow", "--json", "--kind", "exited");
+        Thread.startVirtualThread(() -> {
+            Pattern form = Pattern.compile("\"time\":\"([^\"]+)\".*\"component\":\"([^\"]+)\"");
+            try (BufferedReader lines = new BufferedReader(new InputStreamReader(following.getInputStream(), StandardCharsets.UTF_8))) {
+                for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                    Matcher m = form.matcher(line);
+                    if (m.find()) {
+                        noticed.put(m.group(2), Instant.parse(m.group(1)));
+                    }
+                }
+            } catch (IOException e) {
+                System.err.println(e.getMessage());
+            }
+        });
+        List<Double> seen = new ArrayList<>();
+        List<Double> again = new ArrayList<>();
+        for (int i = 0; i <= rounds; i++) {
+            Thread.sleep(2_000);
+            String name = "death-c" + i;
+            Matcher pid = Pattern.compile("\"Pid\":([0-9]+)").matcher(call(podman, "GET", "/v4.0.0/libpod/containers/" + name + "/json", ""));
+            if (!pid.find()) {
+                throw new IllegalStateException(name + " does not run");
+            }
+            Instant killed = Instant.now();
+            run(operator, "sh", "-c", "kill -9 " + pid.group(1));
+            // The dead one's port is gone only some time later.
+            while (answers(27_000 + i)) {
+                Thread.sleep(1);
+            }
+            awaitAnswer(27_000 + i);
+            double serving = millis(killed, Instant.now());
+            awaitKey(noticed, "c" + i);
+            double notice = millis(killed, noticed.get("c" + i));
+            if (i > 0) {
+                seen.add(notice);
+                again.add(serving);
+                System.out.printf("round %2d: on record after %6.1f, serving again after %7.1f ms%n", i, notice, serving);
+            }
+        }
+        following.destroy();
+        run(operator, mcp, "stop", "death");
+        run(operator, mcp, "purge", "death");
+        Files.delete(operator.resolve("services/death.toml"));
+        System.out.printf("%-56s %8.1f ms (promise: at most 200)%n", "a death is on record after", median(seen));
+        System.out.printf("%-56s %8.1f ms (promise: at most 1,500)%n", "serving again, with a delay of 1 s", median(again));
+    }
+
+    private static void awaitKey(Map<String, Instant> map, String key) throws InterruptedException {
+        long until = System.nanoTime() + LIMIT.toNanos();
+        while (!map.containsKey(key)) {
+            if (System.nanoTime() > until) {
+                throw new IllegalStateException("no event about " + key);
+            }
+            Thread.sleep(5);
+        }
+    }
+
+    private static void twenty(String mcp, Path operator, String podmanEnv, String image, int rounds) throws Exception {
+        List<Double> byHand = new ArrayList<>();
+        List<Double> ours = new ArrayList<>();
+        List<Double> ends = new ArrayList<>();
+        for (int round = 0; round <= rounds; round++) {
+            int first = 28_000 + round * 100;
+            double hand = podmanRuns(operator, podmanEnv, image, first);
+            List<String> names = new ArrayList<>();
+            for (int i = 0; i < SERVICES; i++) {
+                String name = "t" + i;
+                names.add(name);
+                Files.writeString(
+                        operator.resolve("services/" + name + ".toml"),
+                        "name = \"" + name + "\"\nnode = \"alpha\"\n" + component("web", image, first + 50 + i));
+            }
+            Instant begun = Instant.now();
+            Process deploy = start(operator, with(names, mcp, "deploy"));
+            for (int i = 0; i < SERVICES; i++) {
+                awaitAnswer(first + 50 + i);
+            }
+            double deployed = millis(begun, Instant.now());
+            end(deploy);
+            Instant ending = Instant.now();
+            run(operator, with(names, mcp, "stop"));
+            run(operator, with(names, mcp, "purge"));
+            double gone = millis(ending, Instant.now());
+            if (round > 0) {
+                byHand.add(hand);
+                ours.add(deployed);
+                ends.add(gone);
+                System.out.printf("round %2d: podman run %7.0f, mcp deploy %7.0f, stopped and gone %7.0f ms%n", round, hand, deployed, gone);
+            }
+        }
+        System.out.printf("%-56s %8.0f ms%n", "20 podman runs side by side, all ports answer", median(byHand));
+        System.out.printf("%-56s %8.0f ms, ratio %.2f (promise: at most 1)%n", "20 services by mcp deploy", median(ours), median(ours) / median(byHand));
+        System.out.printf("%-56s %8.0f ms (promise: at most 5,000)%n", "20 services stopped and gone", median(ends));
+    }
+
+    private static double podmanRuns(Path operator, String podmanEnv, String image, int first) throws Exception {
+        StringBuilder script = new StringBuilder();
+        for (int i = 0; i < SERVICES; i++) {
+            script.append("podman run -d --label bench=monitor --network slirp4netns -p 127.0.0.1:").append(first + i)
+                    .append(":8080 --log-driver k8s-file ").append(image).append(" web >/dev/null & ");
+        }
+        Instant begun = Instant.now();
+        Process runs = start(operator, podmanEnv, "run", "sh", "-c", script + "wait");
+        for (int i = 0; i < SERVICES; i++) {
+            awaitAnswer(first + i);
+        }
+        double took = millis(begun, Instant.now());
+        end(runs);
+        run(operator, podmanEnv, "run", "sh", "-c", "podman ps -aq --filter label=bench=monitor | xargs -r podman rm -f -t 0");
+        return took;
+    }
+
+    /** An agent over a podman of this program's own, which tells 1,000 running containers: CPU of the whole agent for each look. */
+    private static void pass(String mcp, String agentProgram, Path directory) throws Exception {
+        Path operator = Files.createDirectories(directory.resolve("operator/services")).getParent();
+        Path socket = directory.resolve("podman/podman.sock");
+        Files.createDirectories(socket.getParent());
+        AtomicInteger lists = new AtomicInteger();
+        List<String> listing = new ArrayList<>(List.of("[]"));
+        serve(socket, listing, lists);
+        Files.writeString(directory.resolve("agent/agent.toml"), "\n[podman]\nsocket = \"" + socket + "\"\n", StandardOpenOption.APPEND);
+        String address = Files.readAllLines(directory.resolve("agent/agent.toml")).stream()
+                .filter(l -> l.startsWith("listen")).findFirst().orElseThrow().replaceAll(".*\"(.*)\".*", "$1");
+        Process agent = startAgent(agentProgram, directory);
+        run(operator, mcp, "node", "add", "thousand", address, "--ca", directory.resolve("agent/ca.pem").toString(), "--token-file", directory.resolve("token").toString());
+        StringBuilder containers = new StringBuilder("[");
+        List<String> names = new ArrayList<>();
+        for (int s = 0; s < 20; s++) {
+            StringBuilder file = new StringBuilder("name = \"s" + s + "\"\nnode = \"thousand\"\n");
+            for (int c = 0; c < COMPONENTS / 20; c++) {
+                file.append("\n[[components]]\nname = \"c" + c + "\"\nimage = \"registry.example:5000/app:v1\"\nports = [\"127.0.0.1:" + (1_024 + s * 100 + c) + ":8080\"]\ndesired = \"ignore\"\n");
+                containers.append(containers.length() == 1 ? "" : ",").append(container(s, c));
+            }
+            Files.writeString(operator.resolve("services/s" + s + ".toml"), file);
+            names.add("s" + s);
+        }
+        run(operator, with(names, mcp, "deploy"));
+        listing.set(0, containers.append("]").toString());
+        // Desired running from now on; each is found running already.
+        for (String name : names) {
+            Path file = operator.resolve("services/" + name + ".toml");
+            Files.writeString(file, Files.readString(file).replace("desired = \"ignore\"\n", ""));
+        }
+        run(operator, mcp, "sync");
+        int warm = lists.get();
+        while (lists.get() < warm + 15) {
+            Thread.sleep(100);
+        }
+        long cpu = cpuTicks(agent.pid());
+        int before = lists.get();
+        Thread.sleep(60_000);
+        int looks = lists.get() - before;
+        double each = (cpuTicks(agent.pid()) - cpu) * 10.0 / looks;
+        String status = out(operator, mcp, "status", "--json");
+        long running = Pattern.compile("\"observed\":\"running\"").matcher(status).results().count();
+        agent.destroy();
+        if (running != COMPONENTS) {
+            throw new IllegalStateException(running + " of 1,000 components are seen running");
+        }
+        System.out.printf("%-56s %8.1f ms of CPU over %d looks (promise: at most 50)%n", "a look at 1,000 components, the whole agent", each, looks);
+    }
+
+    private static Process startAgent(String program, Path directory) throws Exception {
+        Path log = directory.resolve("agent.log");
+        Process agent = new ProcessBuilder(program, "run", "--dir", directory.resolve("agent").toString())
+                .redirectErrorStream(true).redirectOutput(log.toFile()).start();
+        long until = System.nanoTime() + LIMIT.toNanos();
+        while (!Files.readString(log).contains("ready:")) {
+            if (System.nanoTime() > until || !agent.isAlive()) {
+                throw new IllegalStateException(Files.readString(log));
+            }
+            Thread.sleep(50);
+        }
+        return agent;
+    }
+
+    /** User and system time in ticks of 10 ms (proc(5)). */
+    private static long cpuTicks(long pid) throws IOException {
+        String stat = Files.readString(Path.of("/proc/" + pid + "/stat"));
+        String[] fields = stat.substring(stat.lastIndexOf(')') + 2).split(" ");
+        return Long.parseLong(fields[11]) + Long.parseLong(fields[12]);
+    }
+
+    /** A container as podman lists it, about 2 KB. */
+    private static String container(int service, int component) {
+        String name = "s" + service + "-c" + component;
+        return """
+                {"AutoRemove":false,"Command":["serve","--listen","0.0.0.0:8080"],"Created":"2026-11-21T10:00:00Z","CreatedAt":"","Exited":false,"ExitedAt":-62135596800,\
+                "ExitCode":0,"Id":"%064x","Image":"registry.example:5000/app:v1","ImageID":"%064x","IsInfra":false,"Labels":{\
+                "dev.metacircular.node":"thousand","dev.metacircular.service":"s%d","dev.metacircular.component":"c%d","dev.metacircular.generation":"1",\
+                "dev.metacircular.document":"%064x","dev.metacircular.image":"registry.example:5000/app:v1"},"Mounts":["/data"],"Names":["%s"],"Namespaces":{},\
+                "Networks":["mc.s%d"],"Pid":%d,"Pod":"","PodName":"","Ports":[{"host_ip":"127.0.0.1","container_port":8080,"host_port":%d,"range":1,"protocol":"tcp"}],\
+                "Size":null,"StartedAt":1795255200,"State":"running","Status":"Up 2 hours","Padding":"%s"}"""
+                .formatted(service * 1_000 + component + 1, 7, service, component, 1, name, service, 1_000 + service * 100 + component,
+                        1_024 + service * 100 + component, "x".repeat(1_000));
+    }
+
+    private static void serve(Path socket, List<String> listing, AtomicInteger lists) throws IOException {
+        ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+        server.bind(UnixDomainSocketAddress.of(socket));
+        Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rwxrwxrwx"));
+        Thread.startVirtualThread(() -> {
+            while (true) {
+                try {
+                    SocketChannel client = server.accept();
+                    Thread.startVirtualThread(() -> answer(client, listing, lists));
+                } catch (IOException e) {
+                    return;
+                }
+            }
+        });
+    }
+
+    private static void answer(SocketChannel client, List<String> listing, AtomicInteger lists) {
+        try (client) {
+            ByteBuffer head = ByteBuffer.allocate(65_536);
+            String request = "";
+            while (!request.contains("\r\n\r\n")) {
+                if (client.read(head) < 0) {
+                    return;
+                }
+                request = new String(head.array(), 0, head.position(), StandardCharsets.UTF_8);
+            }
+            String path = request.split(" ")[1];
+            String body = "{}";
+            if (path.contains("/events")) {
+                client.write(ByteBuffer.wrap("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".getBytes(StandardCharsets.US_ASCII)));
+                Thread.sleep(Duration.ofHours(1));
+            } else if (path.contains("/containers/json")) {
+                body = listing.getFirst();
+                lists.incrementAndGet();
+            } else if (path.contains("/images/json") || path.contains("/networks/json")) {
+                body = "[]";
+            }
+            byte[] content = body.getBytes(StandardCharsets.UTF_8);
+            String answer = "HTTP/1.1 200 OK\r\nServer: Libpod/4.3.1 (linux)\r\nContent-Type: application/json\r\nContent-Length: " + content.length + "\r\nConnection: close\r\n\r\n";
+            client.write(ByteBuffer.wrap(answer.getBytes(StandardCharsets.US_ASCII)));
+            ByteBuffer out = ByteBuffer.wrap(content);
+            while (out.hasRemaining()) {
+                client.write(out);
+            }
+        } catch (IOException | InterruptedException e) {
+            // The agent went away.
+        }
+    }
+
+    /** Deploys, crashes, restarts, stops and asks for so long; the agent's resident memory must not grow. */
+    private static void churn(String mcp, Path operator, String image, long agent, int seconds) throws Exception {
+        long end = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
+        List<Double> resident = new ArrayList<>();
+        int turns = 0;
+        while (System.nanoTime() < end) {
+            StringBuilder file = new StringBuilder("name = \"churn\"\nnode = \"alpha\"\n");
+            for (int i = 0; i < 3; i++) {
+                file.append(component("c" + i, image, 27_500 + i)).append("env = [\"TURN=" + turns + "\"]\n");
+            }
+            String text = file.toString().replaceAll("(?m)^(\\[components.health\\]\\ntcp = 8080\\n)(env = .*\\n)", "$2$1");
+            Files.writeString(operator.resolve("services/churn.toml"), text);
+            run(operator, mcp, "deploy", "churn");
+            run(operator, mcp, "exec", "churn/c0", "--", "/bin/busybox", "kill", "-TERM", "1");
+            run(operator, mcp, "restart", "churn/c1");
+            run(operator, mcp, "status");
+            run(operator, mcp, "events", "--tail", "100");
+            run(operator, mcp, "logs", "churn");
+            if (turns % 5 == 4) {
+                run(operator, mcp, "stop", "churn");
+                run(operator, mcp, "purge", "churn");
+            }
+            turns++;
+            resident.add(residentMiB(agent));
+        }
+        run(operator, mcp, "stop", "churn");
+        Files.delete(operator.resolve("services/churn.toml"));
+        int part = Math.max(1, resident.size() / 4);
+        double early = median(resident.subList(part, Math.min(resident.size(), 2 * part)));
+        double late = median(resident.subList(resident.size() - part, resident.size()));
+        System.out.printf("%-56s %8.1f MiB in the second quarter, %.1f in the last, %d turns in %d s%n", "the agent's resident memory", early, late, turns, seconds);
+    }
+
+    private static double residentMiB(long pid) throws IOException {
+        return Files.readAllLines(Path.of("/proc/" + pid + "/status")).stream()
+                .filter(l -> l.startsWith("VmRSS:"))
+                .mapToDouble(l -> Double.parseDouble(l.replaceAll("[^0-9]", "")) / 1_024)
+                .findFirst().orElseThrow();
+    }
+
+    private static String component(String name, String image, int port) {
+        return "\n[[components]]\nname = \"" + name + "\"\nimage = \"" + image + "\"\ncmd = [\"web\"]\nports = [\"127.0.0.1:" + port
+                + ":8080\"]\n[components.health]\ntcp = 8080\n";
+    }
+
+    private static double median(List<Double> values) {
+        List<Double> sorted = new ArrayList<>(values);
+        Collections.sort(sorted);
+        int n = sorted.size();
+        return n % 2 == 1 ? sorted.get(n / 2) : (sorted.get(n / 2 - 1) + sorted.get(n / 2)) / 2;
+    }
+
+    private static double millis(Instant from, Instant to) {
+        return Duration.between(from, to).toNanos() / 1e6;
+    }
+
+    private static boolean answers(int port) {
+        try (Socket socket = new Socket()) {
+            socket.connect(new InetSocketAddress("127.0.0.1", port), 500);
+            socket.setSoTimeout(1_000);
+            socket.getOutputStream().write("GET / HTTP/1.0\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+            return socket.getInputStream().read() == 'H';
+        } catch (IOException notYet) {
+            return false;
+        }
+    }
+
+    private static void awaitAnswer(int port) throws Exception {
+        long until = System.nanoTime() + LIMIT.toNanos();
+        while (!answers(port)) {
+            if (System.nanoTime() > until) {
+                throw new IOException("port " + port + " does not answer");
+            }
+            Thread.sleep(2);
+        }
+    }
+
+    private static String call(Path podman, String method, String path, String body) throws IOException {
+        String head = "%s %s HTTP/1.1\r\nHost: d\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s".formatted(method, path, body.length(), body);
+        try (SocketChannel channel = SocketChannel.open(StandardProtocolFamily.UNIX)) {
+            channel.connect(UnixDomainSocketAddress.of(podman));
+            channel.write(ByteBuffer.wrap(head.getBytes(StandardCharsets.UTF_8)));
+            ByteArrayOutputStream answer = new ByteArrayOutputStream();
+            ByteBuffer buffer = ByteBuffer.allocate(8_192);
+            while (channel.read(buffer) >= 0) {
+                answer.write(buffer.array(), 0, buffer.position());
+                buffer.clear();
+            }
+            return answer.toString(StandardCharsets.UTF_8);
+        }
+    }
+
+    private static String[] with(List<String> last, String... first) {
+        List<String> all = new ArrayList<>(List.of(first));
+        all.addAll(last);
+        return all.toArray(String[]::new);
+    }
+
+    private static void run(Path operator, String... command) throws Exception {
+        end(start(operator, command));
+    }
+
+    private static String out(Path operator, String... command) throws Exception {
+        return end(start(operator, command));
+    }
+
+    private static Process start(Path operator, String... command) throws IOException {
+        ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+        builder.environment().put("MCP_CONFIG", operator.toString());
+        return builder.start();
+    }
+
+    private static String end(Process process) throws Exception {
+        String output;
+        try (InputStream in = process.getInputStream()) {
+            output = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        }
+        if (process.waitFor() != 0) {
+            throw new IllegalStateException("exit " + process.exitValue() + ": " + output);
+        }
+        return output;
+    }
+}
