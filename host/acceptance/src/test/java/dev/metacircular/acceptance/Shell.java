@@ -58,6 +58,11 @@ final class Shell {
         return Path.of(PODMAN.getOrDefault("METACIRCULAR_PODMAN_SOCKET", ""));
     }
 
+    /** Where the test's podman keeps what is to last. */
+    static Path podmanHome() {
+        return Path.of(PODMAN.getOrDefault("METACIRCULAR_PODMAN_HOME", ""));
+    }
+
     /** What a process needs to use the test's podman; empty on a host that needs no work-around. */
     static Map<String, String> podmanEnvironment() {
         String conf = PODMAN.getOrDefault("METACIRCULAR_PODMAN_CONF", "");
