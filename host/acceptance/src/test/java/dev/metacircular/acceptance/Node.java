@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
 /** A node: an agent in a directory of its own, an operator's directory, and what runs of it on the test's podman. */
 final class Node implements AutoCloseable {
     private static final ObjectMapper JSON = new ObjectMapper();
-    private static final Duration READY_LIMIT = Duration.ofSeconds(30);
+    private static final Duration READY_LIMIT = Duration.ofSeconds(90);
     static final boolean ROOT = "root".equals(System.getProperty("user.name"));
 
     /**
@@ -169,16 +169,6 @@ final class Node implements AutoCloseable {
         }
     }
 
-    /** Starts it where it may not come up; returns whether it serves. */
-    boolean tryStart() {
-        try {
-            start();
-            return true;
-        } catch (AssertionError ended) {
-            return false;
-        }
-    }
-
     String log() {
         try {
             return Files.exists(agentLog()) ? Files.readString(agentLog()) : "";
@@ -194,6 +184,16 @@ final class Node implements AutoCloseable {
             process.destroyForcibly();
             join(process);
             agent = null;
+        }
+    }
+
+    /** Starts it where it may not come up; returns whether it serves. */
+    boolean tryStart() {
+        try {
+            start();
+            return true;
+        } catch (AssertionError ended) {
+            return false;
         }
     }
 

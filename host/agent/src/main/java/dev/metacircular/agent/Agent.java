@@ -23,6 +23,7 @@ import java.util.stream.Collectors;
 /** A running agent: everything put together, over one directory. */
 final class Agent implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(Agent.class.getName());
+    private static final String CLOCK_OFFSET = "metacircular.clock.offset";
     private static final Duration DEPLOY_GRACE = Duration.ofSeconds(10);
     private static final Duration SNAPSHOT_EVERY = Duration.ofHours(1);
     private static final Duration LOOK_EVERY = Duration.ofMinutes(1);
@@ -57,13 +58,14 @@ final class Agent implements AutoCloseable {
 
     /** Starts on an initialised directory with this node's backends; serves when it returns. */
     static Agent start(Path directory) throws IOException {
-        return start(directory, Agent::nodeBackends, Clock.systemUTC());
+        return start(directory, Agent::nodeBackends, clock());
     }
 
     static Agent start(Path directory, Backends backends, Clock clock) throws IOException {
         DirectoryLock lock = DirectoryLock.take(directory);
         try {
             AgentConfig config = new AgentConfigFile(directory).read().orThrow();
+            Workspace.prepare(directory);
             return new Agent(lock, directory, config, backends, clock);
         } catch (IOException | RuntimeException e) {
             lock.close();
@@ -170,6 +172,11 @@ final class Agent implements AutoCloseable {
         if (renewed) {
             events.node(EventLog.Kind.CERTIFICATE_RENEWED, "the server's certificate now ends on " + pki.serverEnds());
         }
+    }
+
+    /** The machine's, put on or back by a property that tests of a stepped clock set. */
+    private static Clock clock() {
+        return Clock.offset(Clock.systemUTC(), Duration.parse(System.getProperty(CLOCK_OFFSET, "PT0S")));
     }
 
     private static Backends.Made nodeBackends(Path directory, AgentConfig config) {
