@@ -5,6 +5,7 @@
 #   DISK=<file>     a block device for the workload
 #   NET=<back end> a network device on that back end of QEMU's -netdev
 #   REPLIES=1       answers the workload: "READY 1" by a line of input, "READY 2" by the host's stop request
+#   STOP_FILE=<file> asks for an orderly stop when the file is there, and removes it
 #   STOP_AFTER=<s>  asks for an orderly stop after that time
 #   APPEND=<words> kernel command line
 #   KERNEL=<file>   boots that kernel rather than the one in the image
@@ -52,6 +53,10 @@ while kill -0 "$qemu" 2>/dev/null; do
         if [ $replied = 1 ] && grep -q 'READY 2' "$out.console"; then stop; replied=2; fi
     fi
     [ "$ticks" != "$((${STOP_AFTER:-100000} * 10))" ] || stop
+    if [ -n "${STOP_FILE:-}" ] && [ -e "$STOP_FILE" ]; then
+        rm "$STOP_FILE"
+        stop
+    fi
     if [ "$ticks" -ge $((seconds * 10)) ]; then
         cat "$out.console"
         echo "TIMEOUT after $seconds s"

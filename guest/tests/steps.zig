@@ -32,7 +32,16 @@ pub fn add(b: *std.Build, sdk: Sdk) void {
     addTool(b, step, "mutate", "tests/mutate.zig", "erofs", "kernel/fs/erofs.zig");
     addTool(b, step, "channel", "tests/channel_file.zig", "channel", "kernel/dev/channel.zig");
     addNetTap(b, step);
+    addHostProgram(b, step, "net-client", "tests/net_client.zig");
+    addHostProgram(b, step, "net-relay", "tests/net_relay.zig");
     b.getInstallStep().dependOn(step);
+}
+
+/// A program that runs beside the VM.
+fn addHostProgram(b: *std.Build, step: *std.Build.Step, name: []const u8, root: []const u8) void {
+    const module = b.createModule(.{ .root_source_file = b.path(root), .target = b.graph.host, .optimize = .ReleaseSafe });
+    const install = b.addInstallArtifact(b.addExecutable(.{ .name = name, .root_module = module }), .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
+    step.dependOn(&install.step);
 }
 
 /// An ordinary static Linux program, which runs on the host as well.

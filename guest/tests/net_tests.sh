@@ -1,0 +1,106 @@
+#!/bin/sh
+# Tests the guest's network from outside, by this machine's TCP/IP: net_tests.sh [bytes] [sequential] [concurrent] [seconds]
+# By QEMU's user-mode network, and by a tap interface in a network namespace through a link that loses, doubles, reorders and delays.
+# Prints failures, figures, each test that this machine cannot run, and at last "N passed, N failed"; 0 when nothing failed.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+tools=$here/../zig-out/tests
+kernel=$here/../zig-out/kernel/ukernel-net.elf
+bytes=${1:-1048576} sequential=${2:-100} concurrent=${3:-200} seconds=${4:-240}
+work=$(mktemp -d)
+guest=
+cleanup() {
+    [ -z "$guest" ] || kill "$guest" 2>/dev/null || true
+    rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+passed=0 failed=0
+
+"$tools/pack" "$work/image" "$kernel" "$tools/net-server" "name net-server" "arg net-server" \
+    "capability log" "capability task" "capability mem" "capability io" "capability net"
+
+add() { # log
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$1" | tail -n 1)
+    [ -n "$line" ] || line="0 passed, 1 failed"
+    passed=$((passed + ${line%% *}))
+    line=${line#*, }
+    failed=$((failed + ${line%% *}))
+}
+
+# Runs the client beside a guest; NET, CONFIG and PREFIX are the caller's. Then stops the guest, which must end well.
+try() { # what vcpus address offset bytes sequential concurrent [lossy]
+    what=$1 vcpus=$2
+    shift 2
+    echo "- $what, $vcpus processors"
+    STOP_FILE=$work/stop "$here/boot.sh" "$work/image" "$vcpus" 128 "$seconds" > "$work/log" 2>&1 &
+    guest=$!
+    ${PREFIX:-} timeout "$seconds" "$tools/net-client" "$@" > "$work/client" 2>&1 || true
+    sed 's/^/  /' "$work/client"
+    add "$work/client"
+    : > "$work/stop"
+    wait "$guest" || true
+    guest=
+    if tail -n 1 "$work/log" | grep -q '^exit 0 0 '; then passed=$((passed + 1)); else
+        failed=$((failed + 1))
+        echo "FAIL $what: the guest did not end well"
+        tail -n 15 "$work/log" | sed 's/^/    /'
+    fi
+}
+
+# Free ports: one that is taken makes QEMU end, and the next are tried.
+forwards() { # offset
+    for port in 7 9 13 19 80; do printf ',hostfwd=tcp:127.0.0.1:%d-:%d' $(($1 + port)) $port; done
+    printf ',hostfwd=udp:127.0.0.1:%d-:7' $(($1 + 7))
+}
+free() { # offset
+    for port in 7 9 13 19 80; do
+        if grep -qi ":$(printf '%04X' $(($1 + port))) " /proc/net/tcp /proc/net/udp; then return 1; fi
+    done
+}
+offset=20000
+while ! free $offset; do offset=$((offset + 100)); done
+for vcpus in 1 4; do NET="user$(forwards $offset)" try "user-mode network" $vcpus 127.0.0.1 $offset "$bytes" "$sequential" "$concurrent"; done
+
+# Where root and a tap are to be had: in a namespace of its own, which ends with its last process.
+if ! unshare -n true 2>/dev/null || ! [ -w /dev/net/tun ]; then
+    echo "NOT RUN: the tests against Linux over a tap need root and /dev/net/tun"
+    echo "$passed passed, $failed failed"
+    [ $failed = 0 ]
+    exit
+fi
+{
+    echo "ukernel-config 1"
+    echo "address 10.9.0.2/24 10.9.0.1"
+} > "$work/configuration"
+
+link() { # loss double reorder delay bytes sequential concurrent [lossy]
+    unshare -n sh -c 'while ! [ -e "$0/end" ]; do sleep 0.2; done' "$work" &
+    space=$!
+    inside="nsenter -n -t $space"
+    while [ "$(readlink "/proc/$space/ns/net")" = "$(readlink /proc/self/ns/net)" ]; do sleep 0.05; done
+    $inside "$tools/net-relay" mctap "$work/ours" "$work/theirs" "$1" "$2" "$3" "$4" 1 2> "$work/relay" &
+    relay=$!
+    while ! $inside ip link set mctap up 2>/dev/null; do
+        kill -0 $relay
+        sleep 0.05
+    done
+    $inside ip address add 10.9.0.1/24 dev mctap
+    what="Linux over a link that loses $1, doubles $2 and reorders $3 of 1000 frames, $4 ms each way"
+    shift 4
+    NET="dgram,local.type=unix,local.path=$work/theirs,remote.type=unix,remote.path=$work/ours" CONFIG=$work/configuration \
+        PREFIX=$inside try "$what" 2 10.9.0.2 0 "$@"
+    kill $relay
+    wait $relay || true
+    sed 's/^/  /' "$work/relay"
+    : > "$work/end"
+    wait $space || true
+    rm -f "$work/end" "$work/ours" "$work/theirs"
+}
+link 0 0 0 0 "$bytes" "$sequential" "$concurrent"
+link 10 10 50 2 "$bytes" 20 30 lossy
+link 50 20 100 5 "$bytes" 5 10 lossy
+link 0 0 0 50 "$((bytes * 4))" 3 5
+
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
