@@ -112,6 +112,8 @@ record SystemUser(String name, long uid, long gid, Path home) {
     private void ensureRuntimeDirectory() throws IOException {
         if (systemdRuns()) {
             must(List.of("loginctl", "enable-linger", name));
+            // Lingering starts the user's manager and does not wait for it, nor for the directory.
+            must(List.of("systemctl", "start", "user@" + uid + ".service"));
         }
         Path directory = runtimeDirectory();
         if (!Files.exists(directory)) {
