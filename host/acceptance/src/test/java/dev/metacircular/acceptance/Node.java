@@ -351,6 +351,10 @@ final class Node implements AutoCloseable {
             command.addAll(ids);
             Shell.podman(command.toArray(String[]::new));
         }
+        Shell.podman("network", "ls", "-q", "--filter", "label=dev.metacircular.node=" + name)
+                .out()
+                .lines()
+                .forEach(network -> Shell.podman("network", "rm", network));
         remove(scratch);
     }
 
