@@ -123,14 +123,12 @@ final class DeployService {
             journal = Optional.of(pending);
             executor.run(first, commit, generation);
             commit(prepared, commit, listener);
-            finish(pending, executor, commit);
-            tracks.didToService(
-                    EventLog.Entry.of(
-                            service,
-                            EventLog.Kind.DEPLOYED,
-                            "generation " + generation + " by " + by + ": "
-                                    + prepared.plan().operations().size() + " operations"),
-                    Recorded.afterDeploy(pending, prepared.plan().touched()));
+            boolean removed = removeOld(pending, executor, commit);
+            // Before the journal's entry goes: what is not recorded when the agent is killed, the next one records.
+            boolean recorded = record(by, prepared, pending);
+            if (removed && recorded) {
+                end(service);
+            }
             return new Outcome(generation, parts(prepared, rows), Optional.empty());
         } catch (PlanExecutor.OperationFailed e) {
             return undo(prepared, journal, e, listener);
@@ -167,15 +165,43 @@ final class DeployService {
         listener.operation(index, operation, DeployListener.Status.DONE, "");
     }
 
-    /** What fails here does not fail the deploy: the journal stays, and the recovery goes on with it. */
-    private void finish(PendingDeploy pending, PlanExecutor executor, int commit) {
-        Name service = pending.service();
+    /** Returns whether nothing of what the committed deploy replaced is left. */
+    private boolean removeOld(PendingDeploy pending, PlanExecutor executor, int commit) {
         try {
             executor.run(commit + 1, executor.size(), pending.generation());
-            ledger.endDeploy(service);
+            return true;
         } catch (PlanExecutor.OperationFailed | RegistryException e) {
-            locks.block(service, "old instances are still to be removed: " + e.getMessage());
+            blockOld(pending.service(), e);
+            return false;
         }
+    }
+
+    private boolean record(String by, DeployPlanner.Prepared prepared, PendingDeploy pending) {
+        try {
+            tracks.didToService(
+                    EventLog.Entry.of(
+                            pending.service(),
+                            EventLog.Kind.DEPLOYED,
+                            "generation " + pending.generation() + " by " + by + ": "
+                                    + prepared.plan().operations().size() + " operations"),
+                    Recorded.afterDeploy(pending, prepared.plan().touched()));
+            return true;
+        } catch (RegistryException e) {
+            locks.block(pending.service(), "the deploy is still to be recorded: " + e.getMessage());
+            return false;
+        }
+    }
+
+    private void end(Name service) {
+        try {
+            ledger.endDeploy(service);
+        } catch (RegistryException e) {
+            blockOld(service, e);
+        }
+    }
+
+    private void blockOld(Name service, Exception why) {
+        locks.block(service, "old instances are still to be removed: " + why.getMessage());
     }
 
     private Outcome undo(
