@@ -176,6 +176,8 @@ public final class Monitor {
         String address = Files.readAllLines(directory.resolve("agent/agent.toml")).stream()
                 .filter(l -> l.startsWith("listen")).findFirst().orElseThrow().replaceAll(".*\"(.*)\".*", "$1");
         Process agent = startAgent(agentProgram, directory);
+        // Also where this fails.
+        java.lang.Runtime.getRuntime().addShutdownHook(new Thread(agent::destroy));
         run(operator, mcp, "node", "add", "thousand", address, "--ca", directory.resolve("agent/ca.pem").toString(), "--token-file", directory.resolve("token").toString());
         StringBuilder containers = new StringBuilder("[");
         List<String> names = new ArrayList<>();
