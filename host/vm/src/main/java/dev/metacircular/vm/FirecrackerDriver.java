@@ -170,7 +170,7 @@ public final class FirecrackerDriver implements VmDriver {
             }
             int number = 0;
             for (Network network : spec.networks()) {
-                network(api, network, number);
+                network(api, spec.id(), network, number);
                 number++;
             }
             api.put("/actions", FirecrackerApi.object().put("action_type", "InstanceStart"));
@@ -207,7 +207,7 @@ public final class FirecrackerDriver implements VmDriver {
                         .put("is_read_only", readOnly));
     }
 
-    private static void network(FirecrackerApi api, Network network, int number) throws IOException {
+    private static void network(FirecrackerApi api, VmId vm, Network network, int number) throws IOException {
         if (network instanceof Network.Tap(String name)) {
             String id = "net" + number;
             api.put(
@@ -215,7 +215,7 @@ public final class FirecrackerDriver implements VmDriver {
                     FirecrackerApi.object()
                             .put("iface_id", id)
                             .put("host_dev_name", name)
-                            .put("guest_mac", QemuCommand.macAddress(number)));
+                            .put("guest_mac", QemuCommand.macAddress(vm, number)));
         }
     }
 }

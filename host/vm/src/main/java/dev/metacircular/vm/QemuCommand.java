@@ -2,7 +2,10 @@ package dev.metacircular.vm;
 
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -80,7 +83,7 @@ final class QemuCommand {
         }
         int index = 0;
         for (Network network : spec.networks()) {
-            words.addAll(network(network, index, slot));
+            words.addAll(network(spec.id(), network, index, slot));
             index++;
             slot++;
         }
@@ -102,7 +105,7 @@ final class QemuCommand {
                 "virtio-blk-device,drive=" + id + ",bus=virtio-mmio-bus." + slot + ",rerror=report,werror=report");
     }
 
-    private static List<String> network(Network network, int index, int slot) {
+    private static List<String> network(VmId vm, Network network, int index, int slot) {
         String id = "net" + index;
         String backend = switch (network) {
             case Network.User(List<PortForward> forwards) -> {
@@ -116,12 +119,25 @@ final class QemuCommand {
                 "-netdev",
                 backend,
                 "-device",
-                "virtio-net-device,netdev=" + id + ",bus=virtio-mmio-bus." + slot + ",mac=" + macAddress(index));
+                "virtio-net-device,netdev=" + id + ",bus=virtio-mmio-bus." + slot + ",mac=" + macAddress(vm, index));
     }
 
-    /** Locally administered; the guest is alone on a user-mode network, and a tap's bridge has addresses of its own. */
-    static String macAddress(int index) {
-        return "52:54:00:12:34:%02x".formatted(0x56 + index);
+    /**
+     * The address of a VM's interface: locally administered, of one station, and the same at each start of a VM of that name, so that a switch and
+     * a DHCP server know it again. Those of other VMs are others, but for a chance of one in 2^38 for each pair.
+     */
+    static String macAddress(VmId vm, int index) {
+        byte[] digest = sha256((vm.value() + "/" + index).getBytes(StandardCharsets.UTF_8));
+        return "%02x:%02x:%02x:%02x:%02x:%02x"
+                .formatted((digest[0] & 0xfc) | 2, digest[1], digest[2], digest[3], digest[4], digest[5]);
+    }
+
+    private static byte[] sha256(byte[] bytes) {
+        try {
+            return MessageDigest.getInstance("SHA-256").digest(bytes);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every Java has SHA-256", e);
+        }
     }
 
     private static String hostForward(PortForward forward) {

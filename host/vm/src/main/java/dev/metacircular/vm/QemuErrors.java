@@ -15,9 +15,18 @@ final class QemuErrors {
                     Fault.REQUEST,
                     "the port is taken or may not be used; see who has it with: ss -ltnp"),
             new Known(
-                    Pattern.compile("could not configure /dev/net/tun|could not open /dev/net/tun"),
+                    Pattern.compile("could not configure /dev/net/tun \\(([^)]*)\\): Device or resource busy"),
+                    Fault.REQUEST,
+                    "another VM or program has that tap interface: give each VM one of its own"),
+            new Known(
+                    Pattern.compile("could not configure /dev/net/tun(?: \\(([^)]*)\\))?"),
                     Fault.HOST,
-                    "make the tap interface for this user first: sudo ip tuntap add IFACE mode tap user $USER"),
+                    "make the tap interface for this user first: sudo ip tuntap add IFACE mode tap user $USER"
+                            + " && sudo ip link set IFACE up"),
+            new Known(
+                    Pattern.compile("could not open /dev/net/tun"),
+                    Fault.HOST,
+                    "this user may not open /dev/net/tun, or it is not there: sudo modprobe tun; sudo chmod 666 /dev/net/tun"),
             new Known(
                     Pattern.compile("Failed to get \"write\" lock"),
                     Fault.REQUEST,
@@ -50,8 +59,10 @@ final class QemuErrors {
         for (Known known : KNOWN) {
             Matcher matcher = known.pattern.matcher(errors);
             if (matcher.find()) {
-                return new VmException(
-                        known.fault, "VM " + id + " did not start: QEMU says: " + shown + "\n" + known.remedy);
+                String remedy = matcher.groupCount() > 0 && matcher.group(1) != null
+                        ? known.remedy.replace("IFACE", matcher.group(1))
+                        : known.remedy;
+                return new VmException(known.fault, "VM " + id + " did not start: QEMU says: " + shown + "\n" + remedy);
             }
         }
         return new VmException(Fault.VMM, "VM " + id + " did not start: QEMU says: " + shown);

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -91,6 +92,30 @@ class QemuDriverTest {
                     .hasMessageContaining("ss -ltnp");
         }
         assertThat(new VmStore(folder.resolve("vms")).list()).isEmpty();
+    }
+
+    @Test
+    void whatQemuSaysOfATapIsExplainedWithItsName() {
+        assertThat(
+                        QemuErrors.explain(
+                                new VmId("web"),
+                                "qemu-system-x86_64: -netdev tap,id=net0,ifname=tap7: could not configure /dev/net/tun (tap7): Operation not permitted"))
+                .hasMessageContaining("sudo ip tuntap add tap7 mode tap user $USER && sudo ip link set tap7 up");
+        assertThat(QemuErrors.explain(
+                        new VmId("web"), "could not configure /dev/net/tun (tap7): Device or resource busy"))
+                .hasMessageContaining("give each VM one of its own");
+        assertThat(QemuErrors.explain(new VmId("web"), "could not open /dev/net/tun: Permission denied"))
+                .hasMessageContaining("may not open /dev/net/tun");
+    }
+
+    @Test
+    void theInterfacesOfVmsHaveAddressesOfTheirOwnThatStay() {
+        assertThat(QemuCommand.macAddress(new VmId("web"), 0))
+                .isEqualTo(QemuCommand.macAddress(new VmId("web"), 0))
+                .matches("[0-9a-f][26ae](:[0-9a-f]{2}){5}");
+        assertThat(Stream.of("web", "web-2", "api")
+                        .flatMap(name -> Stream.of(0, 1).map(index -> QemuCommand.macAddress(new VmId(name), index))))
+                .doesNotHaveDuplicates();
     }
 
     @Test
