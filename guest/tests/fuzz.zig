@@ -25,6 +25,7 @@ const Fuzzer = struct {
     next: usize = 0,
     buffer: [8192]u8 align(16) = undefined,
     frame: abi.TaskFrame = .{},
+    address: abi.NetAddress = .{},
     options: abi.TaskOptions = .{},
     entries: [8]abi.IoPollEntry = undefined,
     word: u32 = 0,
@@ -90,7 +91,7 @@ fn stats() abi.AbiStats {
 }
 
 fn enableAll() void {
-    for ([_]struct { abi.CapKind, u32 }{ .{ .log, 1 }, .{ .time, 3 }, .{ .task, 3 }, .{ .mem, 3 }, .{ .io, 3 }, .{ .ipc, 1 } }) |entry| uk.enable(entry[0], entry[1]) catch {};
+    for ([_]struct { abi.CapKind, u32 }{ .{ .log, 1 }, .{ .time, 3 }, .{ .task, 3 }, .{ .mem, 3 }, .{ .io, 3 }, .{ .ipc, 1 }, .{ .net, 3 } }) |entry| uk.enable(entry[0], entry[1]) catch {};
 }
 
 /// Interrupts every fuzzer from time to time until all are done.
@@ -216,6 +217,7 @@ fn tagOf(id: t.Id) ?abi.HandleTag {
         .ipc_channel_create => .ipc,
         .io_poll_create => .poll,
         .time_deadline => .time,
+        .net_socket, .net_accept => .net,
         else => null,
     };
 }
@@ -352,6 +354,34 @@ fn shape(fuzzer: *Fuzzer, id: t.Id, registers: *[6]u64) bool {
             if (registers[1] -% playground < playground_bytes) registers[2] = @min(registers[2], playground + playground_bytes - registers[1]);
             if (!chance(random, 10)) registers[3] = t.now() + random.uintLessThan(u64, 50_000);
         },
+        .net_bind, .net_connect, .net_send, .net_recv, .net_accept => {
+            if (id == .net_send or id == .net_recv) {
+                if (registers[1] -% @intFromPtr(&fuzzer.buffer) < fuzzer.buffer.len) registers[2] = @min(registers[2], fuzzer.buffer.len - 256);
+                if (registers[1] -% playground < playground_bytes) registers[2] = @min(registers[2], playground + playground_bytes - registers[1]);
+            }
+            // Few ports, so that they meet.
+            fuzzer.address = .{ .family = .ipv4, .port = 5000 + random.uintLessThan(u32, 3), .low = 127 | 1 << 24 };
+            const address: ?usize = switch (id) {
+                .net_bind, .net_connect => 1,
+                .net_send => 3,
+                else => null,
+            };
+            if (address) |at| if (!chance(random, 8)) {
+                registers[at] = if (id == .net_send and random.boolean()) 0 else @intFromPtr(&fuzzer.address);
+            };
+            const deadline: ?usize = switch (id) {
+                .net_connect => 2,
+                .net_send, .net_recv => 4,
+                .net_accept => 1,
+                else => null,
+            };
+            if (deadline) |at| if (!chance(random, 20)) {
+                registers[at] = t.now() + random.uintLessThan(u64, 50_000);
+            };
+        },
+        .net_socket => if (!chance(random, 8)) {
+            registers[0] = 4;
+        },
         .io_poll, .io_poll_wait => {
             const at: usize = if (id == .io_poll) 0 else 1;
             if (registers[at] -% playground < playground_bytes) registers[at] = @intFromPtr(&fuzzer.buffer);
@@ -406,7 +436,7 @@ fn resultAt(id: t.Id) ?usize {
         .cap_acquire, .mem_alloc, .mem_share => 2,
         .task_spawn, .mem_arena_create, .time_deadline => 1,
         .io_poll_create => 0,
-        .ipc_channel_create => 2,
+        .ipc_channel_create, .net_socket, .net_accept => 2,
         else => null,
     };
 }
@@ -419,6 +449,7 @@ fn close(held: Held) void {
         const result = switch (held.by) {
             .io_open, .vm_stop_event => uk.calls.io_close(item),
             .ipc_channel_create => uk.calls.ipc_close(item),
+            .net_socket, .net_accept => uk.calls.net_close(item),
             .io_poll_create => uk.calls.io_poll_close(item),
             .time_deadline => uk.calls.time_deadline_close(item),
             .cap_acquire => uk.calls.cap_drop(item),
