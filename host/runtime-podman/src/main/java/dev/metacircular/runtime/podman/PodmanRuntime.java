@@ -145,7 +145,7 @@ public final class PodmanRuntime implements Runtime {
         Identity identity = spec.identity();
         Request request =
                 Request.post(purpose, Libpod.path("/containers/create")).json(ContainerSpec.of(spec, stored, limits));
-        Answer answer = libpod.change(request);
+        Answer answer = libpod.change(request, options.deadlines().work());
         if (answer.isSuccess()) {
             return new InstanceId(
                     RuntimeKind.CONTAINER, answer.json().path("Id").asText());
@@ -195,7 +195,9 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public void start(InstanceId instance) {
-        change(Request.post("start " + instance, Libpod.path("/containers/{}/start", instance.value())));
+        change(
+                Request.post("start " + instance, Libpod.path("/containers/{}/start", instance.value())),
+                options.deadlines().work());
     }
 
     @Override
@@ -222,7 +224,7 @@ public final class PodmanRuntime implements Runtime {
         secrets.removeOf(container.path("Config").path("Labels"));
         Request request = Request.delete(
                 purpose, Libpod.path("/containers/{}?force=true&v=true&timeout=0&ignore=true", instance.value()));
-        Answer answer = libpod.change(request);
+        Answer answer = libpod.change(request, options.deadlines().work());
         boolean gone = answer.status() == 404
                 || (!answer.isSuccess() && containers.find(instance).isEmpty());
         if (!answer.isSuccess() && !gone) {

@@ -71,7 +71,7 @@ final class PodmanFaultsTest {
                 options.node(),
                 options.home(),
                 options.registries(),
-                new PodmanDeadlines(LIMIT, LIMIT, LIMIT, LIMIT, Duration.ofMinutes(1))));
+                new PodmanDeadlines(LIMIT, LIMIT, LIMIT, LIMIT, LIMIT, Duration.ofMinutes(1))));
     }
 
     @AfterEach
