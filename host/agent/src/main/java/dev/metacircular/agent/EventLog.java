@@ -176,6 +176,16 @@ final class EventLog {
         record(List.of(Entry.of(id, kind, message)), List.of());
     }
 
+    /** An event that the caller records with the change that it tells, in one transaction; {@link #recorded(long, RegistryEvent)} must follow. */
+    RegistryEvent ofService(Name service, Kind kind, String message) {
+        return event(Entry.of(service, kind, message));
+    }
+
+    /** Tells of an event that has been recorded under this number. */
+    void recorded(long id, RegistryEvent event) {
+        recorded(List.of(new StoredEvent(id, event)));
+    }
+
     /** Records events and, with them, what is now recorded of components: all or nothing. */
     void record(List<Entry> entries, List<ComponentState> states) {
         List<RegistryEvent> events = entries.stream().map(this::event).toList();

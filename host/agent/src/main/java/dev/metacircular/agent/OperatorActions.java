@@ -5,7 +5,9 @@ import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
 import dev.metacircular.model.Target;
+import dev.metacircular.registry.DesiredChange;
 import dev.metacircular.registry.Registry;
+import dev.metacircular.registry.RegistryEvent;
 import dev.metacircular.runtime.Instance;
 import dev.metacircular.runtime.InstanceId;
 import dev.metacircular.runtime.Network;
@@ -59,13 +61,13 @@ final class OperatorActions {
             String by, Name name, long baseGeneration, Optional<Boolean> active, Map<Name, Desired> desired) {
         try (ServiceLocks.Held _ = locks.acquire(name, "a change of its desired state by " + by)) {
             KnownService before = view.require(name);
-            long generation = registry.setDesired(name, baseGeneration, active, desired);
+            RegistryEvent event = events.ofService(
+                    name, EventLog.Kind.DESIRED_CHANGED, "by " + by + ": " + describe(active, desired));
+            DesiredChange change = registry.setDesired(name, baseGeneration, active, desired, event);
+            change.event().ifPresent(id -> events.recorded(id, event));
             view.confirmRestored(name);
             view.refresh(name);
             KnownService after = view.require(name);
-            if (generation != before.generation()) {
-                events.service(name, EventLog.Kind.DESIRED_CHANGED, "by " + by + ": " + describe(active, desired));
-            }
             List<Instance> now = list(after);
             List<KnownService.Member> meant = after.components().stream()
                     .filter(m -> active.isPresent()
@@ -79,7 +81,7 @@ final class OperatorActions {
             List<Callable<Boolean>> stops = new ArrayList<>();
             for (KnownService.Member m : meant) {
                 Callable<Boolean> act = () -> {
-                    done.put(m.id().component(), act(after, m, Instances.chosen(now, m.id(), generation)));
+                    done.put(m.id().component(), act(after, m, Instances.chosen(now, m.id(), change.generation())));
                     return true;
                 };
                 if (m.desired() == Desired.STOPPED) {
@@ -89,14 +91,14 @@ final class OperatorActions {
             Parallel.all(stops);
             for (KnownService.Member m : meant) {
                 if (m.desired() != Desired.STOPPED) {
-                    done.put(m.id().component(), act(after, m, Instances.chosen(now, m.id(), generation)));
+                    done.put(m.id().component(), act(after, m, Instances.chosen(now, m.id(), change.generation())));
                 }
             }
             List<Outcome.Part> parts = after.components().stream()
                     .map(m -> m.id().component())
                     .map(c -> done.getOrDefault(c, Outcome.Part.of(c, "unchanged")))
                     .toList();
-            return new Outcome(generation, parts, Optional.empty());
+            return new Outcome(change.generation(), parts, Optional.empty());
         }
     }
 
@@ -264,10 +266,11 @@ final class OperatorActions {
                         .next("run the command again")
                         .exception();
             }
-            registry.forget(name, baseGeneration);
+            RegistryEvent event =
+                    events.ofService(name, EventLog.Kind.PURGED, "by " + by + (data ? ", with its data" : ""));
+            events.recorded(registry.forget(name, baseGeneration, event), event);
             view.refresh(name);
             removed.add("service " + name);
-            events.service(name, EventLog.Kind.PURGED, "by " + by + (data ? ", with its data" : ""));
             if (data) {
                 lifecycle.forgetSecrets(name).forEach(s -> removed.add("secret " + s));
                 removeData(name, removed);

@@ -16,10 +16,12 @@ import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.PortMapping;
 import dev.metacircular.model.Service;
+import dev.metacircular.registry.RegistryEvent;
 import dev.metacircular.runtime.FakeProgram;
 import dev.metacircular.runtime.Instance;
 import dev.metacircular.runtime.InstanceId;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -266,7 +268,8 @@ class AdoptionTest {
         Component web = serving("web", NEW).build();
         node.deploy(service("shop", web));
         Instance before = only();
-        node.registry.forget(SHOP, node.generation(SHOP));
+        node.registry.forget(
+                SHOP, node.generation(SHOP), new RegistryEvent(Instant.EPOCH, "shop", "", "purged", "", false, false));
         node.view.refresh(SHOP);
 
         AdoptResponse response = adopt(with(service("shop", web)));

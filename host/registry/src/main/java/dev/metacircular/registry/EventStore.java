@@ -121,7 +121,7 @@ public final class EventStore {
         });
     }
 
-    private static long append(Handle h, RegistryEvent event) {
+    static long append(Handle h, RegistryEvent event) {
         long id = h.createQuery("""
                         INSERT INTO event (time_ms, service, component, kind, message, net, alert)
                         VALUES (:t, :s, :c, :k, :m, :net, :alert) RETURNING id""")

@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.jdbi.v3.core.Handle;
@@ -223,12 +224,17 @@ public final class Registry implements AutoCloseable {
     }
 
     /**
-     * Sets the desired states of registered components, and the service's flag, and raises the generation if that changes a row.
+     * Sets the desired states of registered components, and the service's flag; if that changes a row, raises the generation and records
+     * the event, all in one transaction.
      *
-     * @return the service's generation after it
      * @throws dev.metacircular.model.ProblemException {@code NOT_FOUND}, {@code STALE_PLAN} or {@code LOCKED}
      */
-    public long setDesired(Name service, long baseGeneration, Optional<Boolean> active, Map<Name, Desired> desired) {
+    public DesiredChange setDesired(
+            Name service,
+            long baseGeneration,
+            Optional<Boolean> active,
+            Map<Name, Desired> desired,
+            RegistryEvent event) {
         return database.write(h -> {
             RegisteredService before = find(h, service).orElseThrow(() -> Refusals.notRegistered(service));
             Refusals.requireGeneration(h, service, baseGeneration);
@@ -245,7 +251,7 @@ public final class Registry implements AutoCloseable {
                     || before.components().stream()
                             .anyMatch(c -> desired.getOrDefault(c.id().component(), c.desired()) != c.desired());
             if (!changes) {
-                return before.generation();
+                return new DesiredChange(before.generation(), OptionalLong.empty());
             }
             desired.forEach((component, value) -> h.createUpdate(
                             "UPDATE component SET desired = :d WHERE service = :s AND name = :c")
@@ -259,17 +265,18 @@ public final class Registry implements AutoCloseable {
                     .bind("g", generation)
                     .bind("s", service.value())
                     .execute();
-            return generation;
+            return new DesiredChange(generation, OptionalLong.of(EventStore.append(h, event)));
         });
     }
 
     /**
-     * Forgets a service.
+     * Forgets a service and records the event that tells it, in one transaction.
      *
+     * @return the event's number
      * @throws dev.metacircular.model.ProblemException {@code NOT_FOUND}, {@code STALE_PLAN} or {@code LOCKED}
      */
-    public void forget(Name service, long baseGeneration) {
-        database.run(h -> {
+    public long forget(Name service, long baseGeneration, RegistryEvent event) {
+        return database.write(h -> {
             if (find(h, service).isEmpty()) {
                 throw Refusals.notRegistered(service);
             }
@@ -285,6 +292,7 @@ public final class Registry implements AutoCloseable {
                     .execute();
             Adoptions.forget(h, service);
             ImageStore.forget(h, service);
+            return EventStore.append(h, event);
         });
     }
 

@@ -19,6 +19,7 @@ import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -30,6 +31,8 @@ import org.junit.jupiter.api.io.TempDir;
 final class RegistryTest {
     private static final Name SHOP = Name.of("shop");
     private static final Instant NOW = Instant.parse("2026-06-01T12:00:00Z");
+    private static final RegistryEvent EVENT =
+            new RegistryEvent(NOW, "shop", "", "desired_changed", "why", false, false);
 
     @TempDir
     Path directory;
@@ -137,15 +140,15 @@ final class RegistryTest {
                     assertThat(e.problem().kind()).isEqualTo(Problem.Kind.LOCKED);
                     assertThat(e.problem().what()).contains("alice").contains("2026-06-01T12:00:00Z");
                 });
-        assertRefused(Problem.Kind.NOT_FOUND, () -> registry.setDesired(SHOP, 0, Optional.of(false), Map.of()));
+        assertRefused(Problem.Kind.NOT_FOUND, () -> registry.setDesired(SHOP, 0, Optional.of(false), Map.of(), EVENT));
     }
 
     @Test
     void aPlanMadeForAnotherGenerationIsRefused() {
         deploy(row("shop", "web", "v1", 1));
         assertRefused(Problem.Kind.STALE_PLAN, () -> registry.beginDeploy(pending(row("shop", "web", "v2", 2)), 0));
-        assertRefused(Problem.Kind.STALE_PLAN, () -> registry.setDesired(SHOP, 7, Optional.of(false), Map.of()));
-        assertRefused(Problem.Kind.STALE_PLAN, () -> registry.forget(SHOP, 7));
+        assertRefused(Problem.Kind.STALE_PLAN, () -> registry.setDesired(SHOP, 7, Optional.of(false), Map.of(), EVENT));
+        assertRefused(Problem.Kind.STALE_PLAN, () -> registry.forget(SHOP, 7, EVENT));
     }
 
     @Test
@@ -158,7 +161,7 @@ final class RegistryTest {
     @Test
     void aGenerationIsNeverUsedTwiceEvenAfterAPurge() {
         deploy(row("shop", "web", "v1", 1));
-        registry.forget(SHOP, 1);
+        registry.forget(SHOP, 1, EVENT);
         assertThat(registry.services()).isEmpty();
         assertThat(registry.reserveGeneration(SHOP)).isEqualTo(2);
     }
@@ -166,15 +169,18 @@ final class RegistryTest {
     @Test
     void theGenerationRisesOnlyWithAChange() {
         deploy(row("shop", "web", "v1", 1));
-        assertThat(registry.setDesired(SHOP, 1, Optional.of(true), Map.of(Name.of("web"), Desired.RUNNING)))
-                .isEqualTo(1);
-        assertThat(registry.setDesired(SHOP, 1, Optional.empty(), Map.of(Name.of("web"), Desired.STOPPED)))
+        assertThat(registry.setDesired(SHOP, 1, Optional.of(true), Map.of(Name.of("web"), Desired.RUNNING), EVENT))
+                .isEqualTo(new DesiredChange(1, OptionalLong.empty()));
+        assertThat(registry.latestEvents(Optional.of(SHOP), 10)).isEmpty();
+        assertThat(registry.setDesired(SHOP, 1, Optional.empty(), Map.of(Name.of("web"), Desired.STOPPED), EVENT)
+                        .generation())
                 .isEqualTo(2);
+        assertThat(registry.latestEvents(Optional.of(SHOP), 10)).containsExactly(EVENT);
         assertThat(registry.service(SHOP).orElseThrow().components().getFirst().desired())
                 .isEqualTo(Desired.STOPPED);
         assertRefused(
                 Problem.Kind.NOT_FOUND,
-                () -> registry.setDesired(SHOP, 2, Optional.empty(), Map.of(Name.of("none"), Desired.STOPPED)));
+                () -> registry.setDesired(SHOP, 2, Optional.empty(), Map.of(Name.of("none"), Desired.STOPPED), EVENT));
     }
 
     @Test

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -149,7 +150,13 @@ class RestoredTest {
         try (Registry registry = open()) {
             registry.confirmRestored(SHOP);
             assertThat(registry.restoredServices()).isEmpty();
-            long generation = registry.setDesired(SHOP, 1, Optional.of(false), Map.of());
+            long generation = registry.setDesired(
+                            SHOP,
+                            1,
+                            Optional.of(false),
+                            Map.of(),
+                            new RegistryEvent(Instant.EPOCH, "shop", "", "desired_changed", "", false, false))
+                    .generation();
             assertThat(generation).isGreaterThan(1);
         }
     }
