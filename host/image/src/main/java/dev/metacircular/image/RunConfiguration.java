@@ -8,6 +8,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Pattern;
 
 /**
@@ -17,8 +18,37 @@ import java.util.regex.Pattern;
  * @param environment replaces the manifest's variables of the same name; may hold secrets
  * @param wallTime time when the VMM is started, not before 1970
  * @param seed for the kernel's generator
+ * @param address of the guest's network interface; asked of DHCP when empty
  */
-public record RunConfiguration(List<String> arguments, Map<String, String> environment, Instant wallTime, Seed seed) {
+public record RunConfiguration(
+        List<String> arguments,
+        Map<String, String> environment,
+        Instant wallTime,
+        Seed seed,
+        Optional<Address> address) {
+    /** Of a guest that asks DHCP for its address. */
+    public RunConfiguration(List<String> arguments, Map<String, String> environment, Instant wallTime, Seed seed) {
+        this(arguments, environment, wallTime, seed, Optional.empty());
+    }
+
+    /**
+     * An IPv4 address with its network and gateway.
+     *
+     * @param text {@code 10.0.0.2/24}, or {@code 10.0.0.2/24 10.0.0.1} with a gateway
+     */
+    public record Address(String text) {
+        private static final String IP = "(?:(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)(?:\\.(?!/| |$)|(?=/| |$))){4}";
+        private static final Pattern FORM = Pattern.compile(IP + "/(?:[12]?\\d|3[0-2])(?: " + IP + ")?");
+
+        public Address {
+            if (!FORM.matcher(text).matches()) {
+                throw new ImageException(
+                        "'%s' is no address of a guest: 10.0.0.2/24, or with a gateway 10.0.0.2/24 10.0.0.1."
+                                .formatted(text));
+            }
+        }
+    }
+
     /**
      * 32 bytes from a secure random number generator.
      *
@@ -70,6 +100,7 @@ public record RunConfiguration(List<String> arguments, Map<String, String> envir
         long nanos = Math.addExact(Math.multiplyExact(wallTime.getEpochSecond(), 1_000_000_000L), wallTime.getNano());
         lines.add(new TextForm.Line(lines.size() + 2, "wall_ns", Long.toString(nanos)));
         lines.add(new TextForm.Line(lines.size() + 2, "seed", seed.hex()));
+        address.ifPresent(given -> lines.add(new TextForm.Line(lines.size() + 2, "address", given.text())));
         return FORM.write(lines);
     }
 

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -92,6 +93,18 @@ class TextFormTest {
                 Map.of("TOKEN", "50%=x"),
                 Instant.ofEpochSecond(1_790_000_000, 5),
                 new RunConfiguration.Seed("0a".repeat(32)));
+        RunConfiguration addressed = new RunConfiguration(
+                List.of(),
+                Map.of(),
+                Instant.EPOCH,
+                RunConfiguration.Seed.random(),
+                Optional.of(new RunConfiguration.Address("10.0.0.2/24 10.0.0.1")));
+        assertThat(new String(addressed.toBytes(), StandardCharsets.UTF_8))
+                .endsWith("\naddress 10.0.0.2/24 10.0.0.1\n");
+        assertThat(List.of("10.0.0.2", "10.0.0.2/33", "10.0.0/8", "10.0.0.256/8", "10.0.0.2/24 x", "1.2.3.4.5/8"))
+                .allSatisfy(text -> assertThatThrownBy(() -> new RunConfiguration.Address(text))
+                        .isInstanceOf(ImageException.class)
+                        .hasMessageContaining(text));
         assertThat(new String(configuration.toBytes(), StandardCharsets.UTF_8)).isEqualTo("""
                         ukernel-config 1
                         arg --verbose

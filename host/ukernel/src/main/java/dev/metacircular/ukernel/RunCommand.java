@@ -74,6 +74,12 @@ final class RunCommand implements Callable<Integer> {
             description = "Publishes a port of the guest, beside the project's.")
     private List<String> ports = new ArrayList<>();
 
+    @Option(
+            names = "--address",
+            paramLabel = "ADDRESS/LENGTH[,GATEWAY]",
+            description = "The guest's own address; asked of DHCP unless told.")
+    private @Nullable String address;
+
     @Option(names = "--env", paramLabel = "NAME=VALUE", description = "An environment variable for this run.")
     private List<String> environment = new ArrayList<>();
 
@@ -217,7 +223,12 @@ final class RunCommand implements Callable<Integer> {
             }
             variables.put(variable.substring(0, equals), variable.substring(equals + 1));
         }
-        return new RunConfiguration(arguments, variables, Clock.systemUTC().instant(), RunConfiguration.Seed.random());
+        return new RunConfiguration(
+                arguments,
+                variables,
+                Clock.systemUTC().instant(),
+                RunConfiguration.Seed.random(),
+                Optional.ofNullable(address).map(given -> new RunConfiguration.Address(given.replace(',', ' '))));
     }
 
     private Optional<Network> network(Project.Run defaults) {
