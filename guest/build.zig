@@ -26,14 +26,9 @@ pub fn build(b: *std.Build) void {
     for (std.enums.values(Options.Name)) |variant| {
         if (only) |chosen| if (chosen != variant) continue;
         const name = b.fmt("ukernel-{s}", .{@tagName(variant)});
-        // Debug information names the folder it was built in, so it stands in a file of its own.
-        addKernel(b, kernel_step, abi, b.fmt("{s}.elf", .{name}), .named(variant), optimize, true);
-        addKernel(b, debug_step, abi, b.fmt("{s}.debug", .{name}), .named(variant), optimize, false);
+        installKernel(b, addKernel(b, abi, name, .named(variant), optimize), kernel_step, debug_step);
     }
-    if (customOptions(b)) |options| {
-        addKernel(b, kernel_step, abi, "ukernel-custom.elf", options, optimize, true);
-        addKernel(b, debug_step, abi, "ukernel-custom.debug", options, optimize, false);
-    }
+    if (customOptions(b)) |options| installKernel(b, addKernel(b, abi, "ukernel-custom", options, optimize), kernel_step, debug_step);
     b.getInstallStep().dependOn(kernel_step);
     b.getInstallStep().dependOn(debug_step);
 
@@ -73,13 +68,11 @@ fn customOptions(b: *std.Build) ?Options {
 
 fn addKernel(
     b: *std.Build,
-    step: *std.Build.Step,
     abi: Abi,
     name: []const u8,
     chosen: Options,
     optimize: std.builtin.OptimizeMode,
-    strip: bool,
-) void {
+) *std.Build.Step.Compile {
     const options = b.addOptions();
     inline for (comptime std.meta.fieldNames(Options)) |option| options.addOption(bool, option, @field(chosen, option));
 
@@ -88,7 +81,7 @@ fn addKernel(
         .target = targets.soft(b),
         .optimize = optimize,
         .code_model = .kernel,
-        .strip = strip,
+        .strip = false,
         .red_zone = false,
         .omit_frame_pointer = false,
         .stack_protector = false,
@@ -117,8 +110,21 @@ fn addKernel(
     exe.pie = false;
     exe.link_z_max_page_size = 4096;
     exe.lto = .none;
-    const install = b.addInstallArtifact(exe, .{ .dest_dir = .{ .override = .{ .custom = "kernel" } } });
-    step.dependOn(&install.step);
+    return exe;
+}
+
+/// Debug information names the folder it was built in, so it stands in a file of its own, and the kernel is the same wherever it is built.
+fn installKernel(b: *std.Build, kernel: *std.Build.Step.Compile, kernel_step: *std.Build.Step, debug_step: *std.Build.Step) void {
+    const loadable = b.addExecutable(.{
+        .name = "loadable",
+        .root_module = b.createModule(.{ .root_source_file = b.path("kernel/loadable.zig"), .target = b.graph.host, .optimize = .ReleaseSafe }),
+    });
+    const copy = b.addRunArtifact(loadable);
+    copy.addArtifactArg(kernel);
+    const name = b.fmt("{s}.elf", .{kernel.name});
+    kernel_step.dependOn(&b.addInstallFileWithDir(copy.addOutputFileArg(name), .{ .custom = "kernel" }, name).step);
+    const debug = b.addInstallFileWithDir(kernel.getEmittedBin(), .{ .custom = "kernel" }, b.fmt("{s}.debug", .{kernel.name}));
+    debug_step.dependOn(&debug.step);
 }
 
 /// A program that runs on the host what of the kernel is pure: kernel/net_fuzz.zig for net-fuzz.
