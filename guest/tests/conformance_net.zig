@@ -272,6 +272,7 @@ fn resets() void {
     close(pair.server);
     t.fails(@src(), .net_recv, .connection_reset, .{ pair.client, &buffer, buffer.len, null, never, &bytes });
     t.fails(@src(), .net_send, .connection_reset, .{ pair.client, "x", 1, null, never, &bytes });
+    t.fails(@src(), .net_connect, .connection_reset, .{ pair.client, &at(5000), never });
     close(pair.client);
     // Who was not accepted is reset, too.
     const client = socket(.tcp);
