@@ -49,6 +49,8 @@ const Program = struct {
     echo: *stack_file.Datagrams,
     status: *stack_file.Datagrams,
     orders: *stack_file.Datagrams,
+    /// What sends a stream of its own, while it does.
+    generating: ?*Connection = null,
     flight_max: u32 = 0,
 
     fn chance(program: *Program, permille: u64) bool {
@@ -97,6 +99,8 @@ const Program = struct {
         program.stack.advance(now());
         try program.serve();
         while (program.stack.transmit(now(), &bytes)) |frame| program.pass(false, bytes[0..frame.length]);
+        // Here, for what one turn receives may acknowledge all that was in flight.
+        if (program.generating) |connection| program.flight_max = @max(program.flight_max, connection.flight());
     }
 
     fn serve(program: *Program) !void {
@@ -151,6 +155,7 @@ const Program = struct {
     }
 
     fn end(program: *Program, service: *Service) void {
+        if (program.generating == service.connection) program.generating = null;
         service.connection.close(program.stack, now());
         allocator.destroy(service);
     }
@@ -182,7 +187,7 @@ const Program = struct {
     fn generate(program: *Program, service: *Service) void {
         const stack = program.stack;
         const connection = service.connection;
-        program.flight_max = @max(program.flight_max, connection.flight());
+        program.generating = connection;
         while (service.asked == null) {
             const count = (connection.read(stack, service.line[service.line_bytes..]) catch return program.end(service)) orelse return program.end(service);
             if (count == 0) return;
