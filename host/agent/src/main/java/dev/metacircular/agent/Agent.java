@@ -90,6 +90,7 @@ final class Agent implements AutoCloseable {
         VolumeDirectories volumes = new VolumeDirectories(config.services(), config.allowedHostPaths());
         boolean enforceLimits = config.limits() == AgentConfig.LimitMode.ENFORCE;
         SecretStore secrets = new SecretStore(directory.resolve("secrets"), clock);
+        ComponentLimits limits = new ComponentLimits(runtimes, enforceLimits);
         Lifecycle lifecycle = new Lifecycle(node, runtimes, view, volumes, secrets, enforceLimits);
         EventStore stored = registry.events();
         alerts = config.alert().map(a -> new Alerts(node, a, stored, events, clock));
@@ -132,14 +133,14 @@ final class Agent implements AutoCloseable {
                 deploys,
                 new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, tracks, events),
                 new AdoptionService(node, registry, runtimes, view, locks, volumes, events),
-                new StatusService(node, registry, view, observations, locks, supervisor, secrets),
+                new StatusService(node, registry, view, observations, locks, supervisor, secrets, limits),
                 new LogService(view, runtimes),
                 new ExecService(view, runtimes, outcomes),
                 new FileService(transfers, outcomes),
                 new SecretService(secrets, view),
                 new BackupService(registry.backups(), view, locks, events),
                 images,
-                new NodeFacts(node, config.services(), observations, registry, view),
+                new NodeFacts(node, config.services(), observations, registry, view, limits),
                 new EventService(stored, events),
                 new Doctor(config.services(), made.socket(), pki, observations)));
         ServerIdentity identity = new ServerIdentity(pki.shown());

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -27,13 +28,21 @@ final class NodeFacts {
     private final Observations observations;
     private final Registry registry;
     private final NodeView view;
+    private final ComponentLimits limits;
 
-    NodeFacts(Name node, Path services, Observations observations, Registry registry, NodeView view) {
+    NodeFacts(
+            Name node,
+            Path services,
+            Observations observations,
+            Registry registry,
+            NodeView view,
+            ComponentLimits limits) {
         this.node = node;
         this.services = services;
         this.observations = observations;
         this.registry = registry;
         this.view = view;
+        this.limits = limits;
     }
 
     ShowNodeResponse show() {
@@ -59,6 +68,11 @@ final class NodeFacts {
                     available.getOrDefault(
                             kind, new Availability.Unavailable("this agent has no backend for it yet"))));
         }
+        view.services().stream()
+                .flatMap(known -> known.components().stream())
+                .sorted(Comparator.comparing(KnownService.Member::id))
+                .forEach(m -> response.addComponents(
+                        limits.resources(m, available.get(m.component().runtime()) instanceof Availability.Available)));
         return response.setRegistry(registry()).build();
     }
 

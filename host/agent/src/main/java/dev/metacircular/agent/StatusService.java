@@ -43,6 +43,7 @@ final class StatusService {
     private final ServiceLocks locks;
     private final Supervisor supervisor;
     private final SecretStore secrets;
+    private final ComponentLimits limits;
 
     StatusService(
             Name node,
@@ -51,8 +52,10 @@ final class StatusService {
             Observations observations,
             ServiceLocks locks,
             Supervisor supervisor,
-            SecretStore secrets) {
+            SecretStore secrets,
+            ComponentLimits limits) {
         this.secrets = secrets;
+        this.limits = limits;
         this.node = node;
         this.registry = registry;
         this.view = view;
@@ -255,6 +258,9 @@ final class StatusService {
         if (instances > 1 && m.desired() != Desired.IGNORE) {
             return instances + " instances: a deploy is under way";
         }
-        return supervisor.message(m.id());
+        String told = supervisor.message(m.id());
+        return limits.notEnforced(m.component())
+                .map(why -> (told.isEmpty() ? "" : told + "; ") + "limits are not enforced: " + why)
+                .orElse(told);
     }
 }

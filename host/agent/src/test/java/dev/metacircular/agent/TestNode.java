@@ -120,7 +120,15 @@ final class TestNode implements AutoCloseable {
                 booting));
         actions = new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, tracks, events);
         adoption = new AdoptionService(NODE, registry, runtimes, view, locks, volumes, events);
-        status = new StatusService(NODE, registry, view, new Observations(runtimes), locks, supervisor, secrets);
+        status = new StatusService(
+                NODE,
+                registry,
+                view,
+                new Observations(runtimes),
+                locks,
+                supervisor,
+                secrets,
+                new ComponentLimits(runtimes, true));
     }
 
     private SecretStore secretStore() {

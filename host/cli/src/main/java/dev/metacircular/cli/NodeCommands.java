@@ -1,6 +1,7 @@
 package dev.metacircular.cli;
 
 import dev.metacircular.contract.ExitStatus;
+import dev.metacircular.contract.v1.ComponentResources;
 import dev.metacircular.contract.v1.RegistryFacts;
 import dev.metacircular.contract.v1.RegistryLoss;
 import dev.metacircular.contract.v1.RuntimeState;
@@ -106,7 +107,29 @@ final class NodeCommands {
                     "version",
                     n.getVersion(),
                     "registry",
-                    n.hasRegistry() ? json(n.getRegistry()) : null);
+                    n.hasRegistry() ? json(n.getRegistry()) : null,
+                    "components",
+                    n.getComponentsList().stream().map(Show::json).toList());
+        }
+
+        private static Object json(ComponentResources c) {
+            return Json.object(
+                    "service",
+                    c.getService(),
+                    "component",
+                    c.getComponent(),
+                    "memory_bytes",
+                    c.hasMemoryBytes() ? c.getMemoryBytes() : null,
+                    "cpu_ns",
+                    c.hasCpuNs() ? c.getCpuNs() : null,
+                    "reason",
+                    c.getReason().isEmpty() ? null : c.getReason(),
+                    "memory_limit_bytes",
+                    c.hasMemoryLimitBytes() ? c.getMemoryLimitBytes() : null,
+                    "cpu_limit",
+                    c.hasCpuLimit() ? c.getCpuLimit() : null,
+                    "not_enforced",
+                    c.getNotEnforced().isEmpty() ? null : c.getNotEnforced());
         }
 
         private static Object json(RegistryFacts r) {
@@ -178,6 +201,11 @@ final class NodeCommands {
                                                 ? (r.getName() + " " + r.getVersion()).strip() + accelerator
                                                 : r.getName() + ": not available: " + r.getReason()));
             }
+            n.getComponentsList().stream()
+                    .filter(c -> !c.getNotEnforced().isEmpty())
+                    .forEach(c -> session.out()
+                            .println("LIMITS   of " + Text.printable(c.getService() + "/" + c.getComponent())
+                                    + " are not enforced: " + Text.printable(c.getNotEnforced())));
             if (n.hasRegistry()) {
                 print(session, n.getRegistry());
             }

@@ -164,7 +164,8 @@ class NodeCommandsTest {
                                 + "\"disk_bytes\":107374182400,\"disk_free_bytes\":53687091200,\"runtimes\":[{\"name\":"
                                 + "\"podman\",\"available\":true,\"reason\":null,\"accelerator\":null,\"version\":\"5.4.2\"},"
                                 + "{\"name\":\"microvm\",\"available\":false,\"reason\":\"no VMM was found\","
-                                + "\"accelerator\":null,\"version\":null}],\"version\":\"0.1.0\",\"registry\":null}\n");
+                                + "\"accelerator\":null,\"version\":null}],\"version\":\"0.1.0\",\"registry\":null,"
+                                + "\"components\":[]}\n");
     }
 
     @Test

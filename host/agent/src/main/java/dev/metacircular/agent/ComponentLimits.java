@@ -1,0 +1,48 @@
+package dev.metacircular.agent;
+
+import dev.metacircular.contract.v1.ComponentResources;
+import dev.metacircular.model.Component;
+import dev.metacircular.runtime.RuntimeFailure;
+import java.util.Optional;
+
+/** What a node that is told to do its best makes of the limits of its components. */
+final class ComponentLimits {
+    private final Runtimes runtimes;
+    private final boolean enforce;
+
+    /** @param enforce whether a limit that cannot be enforced is refused; none is then left out */
+    ComponentLimits(Runtimes runtimes, boolean enforce) {
+        this.runtimes = runtimes;
+        this.enforce = enforce;
+    }
+
+    /** Why the component's limits are not enforced; empty where they are, or where it has none. */
+    Optional<String> notEnforced(Component component) {
+        if (enforce
+                || !runtimes.has(component.runtime())
+                || (component.memoryMb().isEmpty() && component.cpus().isEmpty())) {
+            return Optional.empty();
+        }
+        try {
+            return runtimes.of(component.runtime()).unenforceable(component);
+        } catch (RuntimeFailure _) {
+            // Its runtime cannot be asked, which is told of it anyway.
+            return Optional.empty();
+        }
+    }
+
+    /** @param available whether its runtime can be asked */
+    ComponentResources resources(KnownService.Member m, boolean available) {
+        Component component = m.component();
+        ComponentResources.Builder resources = ComponentResources.newBuilder()
+                .setService(m.id().service().value())
+                .setComponent(m.id().component().value())
+                .setReason("this version of the agent does not measure components");
+        component.memoryMb().ifPresent(mb -> resources.setMemoryLimitBytes((long) mb << 20));
+        component.cpus().ifPresent(resources::setCpuLimit);
+        if (available) {
+            notEnforced(component).ifPresent(resources::setNotEnforced);
+        }
+        return resources.build();
+    }
+}
