@@ -146,14 +146,14 @@ final class FaultRun {
         Round.State now = awaitSettled(round, expected);
         settled.add(Duration.between(begun, Instant.now()));
         tell("  as desired after %d ms".formatted(settled.getLast().toMillis()));
-        state = round.check(expected, now, fault == Fault.DISK_FULL);
+        state = round.check(expected, now, Round.Starts.afterKill(fault == Fault.DISK_FULL));
         clock.reset();
         if (crashes >= CRASHES_BETWEEN_RESTARTS) {
             crashes = 0;
             world.node.mcp("restart", FaultWorld.MORTAL).ok();
             Round restart = new Round(world, Act.RESTART, state);
             Round.Expectation done = Round.Expectation.restart(true);
-            state = restart.check(done, awaitSettled(restart, done), false);
+            state = restart.check(done, awaitSettled(restart, done), Round.Starts.NONE);
         }
     }
 

@@ -56,6 +56,15 @@ final class Round {
         }
     }
 
+    /** How often the agent has begun to serve in the round. */
+    record Starts(long least, long most) {
+        static final Starts NONE = new Starts(0, 0);
+
+        static Starts afterKill(boolean maybeTwice) {
+            return new Starts(1, maybeTwice ? 2 : 1);
+        }
+    }
+
     /** How it is now, and what an act may change of it. */
     Round(FaultWorld world, FaultRun.Act act, State state) {
         this.world = world;
@@ -161,13 +170,13 @@ final class Round {
     }
 
     /** Checks all that the round may and may not have done; returns how it is for the next one. */
-    State check(Expectation expected, State now, boolean restartedTwice) {
+    State check(Expectation expected, State now, Starts starts) {
         List<JsonNode> events = world.eventsAfter(lastEvent);
         String told = "events\n" + events.stream().map(e -> "  " + e).collect(Collectors.joining("\n"));
         untouchedIsUntouched(now.containers());
         RoundEvents of = new RoundEvents(events, touched);
         assertThat(of.ofOthers()).as("events of what nobody touched").isEmpty();
-        assertThat(of.count("agent_started")).as(told).isBetween(1L, restartedTwice ? 2L : 1L);
+        assertThat(of.count("agent_started")).as(told).isBetween(starts.least(), starts.most());
         assertThat(of.count("runtime_unavailable")).as(told).isEqualTo(of.count("runtime_available"));
         assertThat(of.repeated()).as("told twice\n" + told).isEmpty();
         switch (expected.act()) {

@@ -37,6 +37,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 @Timeout(value = 5, unit = TimeUnit.MINUTES)
 final class ThreeNodesTest {
     private static final ObjectMapper JSON = new ObjectMapper();
+    /** What a server sends in its handshake, its certificate and its authority among it; a few more or less by the names. */
+    private static final long HANDSHAKE_BYTES = 2_140;
+
     /** What {@code --timeout} says in these tests. */
     private static final Duration LIMIT = Duration.ofSeconds(4);
     /** How much longer than its limit a command may take on a busy machine, with starting and ending. */
@@ -172,14 +175,14 @@ final class ThreeNodesTest {
         HALF_AN_ANSWER("(?s).*ended before.*", 3) {
             @Override
             Node strike() {
-                peer.set(FaultyPeer.Mode.HALF, gamma.address(), 1_600);
+                peer.set(FaultyPeer.Mode.HALF, gamma.address(), HANDSHAKE_BYTES + 160);
                 return gamma;
             }
         },
         HANGS_IN_ITS_ANSWER("(?s).*no answer within.*", 3) {
             @Override
             Node strike() {
-                peer.set(FaultyPeer.Mode.STALL, gamma.address(), 1_600);
+                peer.set(FaultyPeer.Mode.STALL, gamma.address(), HANDSHAKE_BYTES + 160);
                 return gamma;
             }
         },
