@@ -37,7 +37,7 @@ final class NodeTrustCommand implements Command {
         spec.addPositional(Models.required(0, "NODE", "The node."));
         spec.addOption(Models.value("--ca", "FILE", "Take this ca.pem, and not what the node shows."));
         spec.addOption(Models.value(
-                "--fingerprint", "SHA256", "Take it if this is its fingerprint, without a question; for scripts."));
+                "--fingerprint", "SHA256", "Take it only if this is its fingerprint, and ask nothing; for scripts."));
         return spec;
     }
 
@@ -55,8 +55,12 @@ final class NodeTrustCommand implements Command {
             describe(session, "new  ", next, after);
             session.out().flush();
         }
+        Optional<String> given = arguments.text("--fingerprint");
+        given.ifPresent(g -> requireEqual(node, g, after));
         if (!same) {
-            confirm(arguments, session, node, after);
+            if (given.isEmpty()) {
+                confirm(session, node, after);
+            }
             take(session, node, next);
         }
         if (session.json()) {
@@ -99,17 +103,25 @@ final class NodeTrustCommand implements Command {
                         + certificate.getNotAfter().toInstant());
     }
 
-    private static void confirm(Arguments arguments, Session session, ClientConfig.Node node, String fingerprint) {
-        Optional<String> given = arguments.text("--fingerprint");
-        if (given.isPresent()) {
-            if (!plain(given.get()).equals(plain(fingerprint))) {
-                throw Problem.of(Problem.Kind.CONFLICT, "the new authority's fingerprint is another: " + fingerprint)
-                        .at("node " + node.name())
-                        .next("look on the node what it is; nothing was changed")
-                        .exception();
-            }
-            return;
+    private static void requireEqual(ClientConfig.Node node, String given, String fingerprint) {
+        String hex = plain(given);
+        if (!hex.matches("[0-9A-F]{" + plain(fingerprint).length() + "}")) {
+            throw Problem.of(Problem.Kind.INVALID, "'" + Text.printable(given) + "' is no SHA-256 fingerprint")
+                    .at("--fingerprint")
+                    .next("give its 64 hexadecimal digits, with or without colons; nothing was changed")
+                    .exception();
         }
+        if (!hex.equals(plain(fingerprint))) {
+            throw Problem.of(
+                            Problem.Kind.CONFLICT,
+                            "the authority has another fingerprint than the given: " + fingerprint)
+                    .at("node " + node.name())
+                    .next("look on the node what it is; nothing was changed")
+                    .exception();
+        }
+    }
+
+    private static void confirm(Session session, ClientConfig.Node node, String fingerprint) {
         if (session.json()
                 || !session.streams().inIsTerminal()
                 || !session.streams().outIsTerminal()) {
@@ -124,6 +136,7 @@ final class NodeTrustCommand implements Command {
             String answer = new BufferedReader(new InputStreamReader(session.in(), StandardCharsets.UTF_8)).readLine();
             if (answer == null || !answer.strip().equals("yes")) {
                 throw Problem.of(Problem.Kind.FAILED, "the new authority was not taken; nothing was changed")
+                        .next("compare it with what mcp-agent renew-ca printed on the node, then answer yes")
                         .exception();
             }
         } catch (IOException e) {
@@ -132,8 +145,7 @@ final class NodeTrustCommand implements Command {
     }
 
     private static String plain(String fingerprint) {
-        String hex = fingerprint.toUpperCase(Locale.ROOT).replaceAll("[^0-9A-F:]", "");
-        return hex.replace(":", "");
+        return fingerprint.strip().replace(":", "").toUpperCase(Locale.ROOT);
     }
 
     /** Only if the node then answers as itself is it kept. */

@@ -73,6 +73,31 @@ class NodeTrustCommandTest {
     }
 
     @Test
+    void theGivenFingerprintMustBeRightAlsoWhereTheAuthorityIsTheKnownOne() {
+        operator.node("beta", new ScriptedAgent());
+
+        Operator.Result wrong = operator.mcp("node", "trust", "beta", "--fingerprint", before.fingerprint());
+        assertThat(wrong.exit()).isEqualTo(1);
+        assertThat(wrong.out()).doesNotContain("nothing to do");
+        assertThat(wrong.err()).contains("another fingerprint", "  next: ");
+
+        for (String none : new String[] {"00", "zz", before.fingerprint() + "00"}) {
+            Operator.Result odd = operator.mcp("node", "trust", "beta", "--fingerprint", none);
+            assertThat(odd.exit()).as(none).isEqualTo(2);
+            assertThat(odd.err()).contains("'" + none + "' is no SHA-256 fingerprint", "64 hexadecimal digits");
+        }
+
+        Operator.Result right = operator.mcp(
+                "node",
+                "trust",
+                "beta",
+                "--fingerprint",
+                Operator.AUTHORITY.fingerprint().replace(":", ""));
+        assertThat(right.exit()).isZero();
+        assertThat(right.out()).contains("they are the same: nothing to do");
+    }
+
+    @Test
     void anAuthorityByWhichTheNodeDoesNotAnswerIsNotTaken() {
         Path other = new TestCertificates("Ed25519").writeCa(scratch.resolve("other.pem"));
         operator.interactive();
