@@ -21,6 +21,14 @@ pub const virtio_devices_max: usize = 16;
 /// A kernel stack; one unmapped page stands below each.
 pub const kernel_stack_bytes: u64 = 16 * 1024;
 
+/// The channel's records that wait for the device: a part of memory between these, eight records a frame. At least 8 frames, at most half a MiB.
+pub const channel_memory_divisor: u32 = 256;
+pub const channel_frames_min: u32 = 8;
+pub const channel_frames_max: u32 = 128;
+/// Trace entries are written when there are so many records, or after this time.
+pub const trace_records_per_write: u64 = 16;
+pub const trace_delay_max_ns: u64 = 5_000_000;
+
 /// Poll sets that one handle may stand in at once, polls of arrays included.
 pub const watches_per_handle_max: u32 = 256;
 /// Members taken out of a poll set under one hold of the kernel lock.

@@ -1,6 +1,8 @@
-//! What a kernel contains. Each option is known when it is compiled, and what is left out is not in the image. The ABI's trace
-//! functions will be an option too, when they exist.
+//! What a kernel contains. Each option is known when it is compiled, and what is left out is not in the image.
 const std = @import("std");
+
+/// The ABI's number; this file is read by the build, too, which has no ABI yet.
+const feature_tracing = 4;
 
 pub const Options = struct {
     /// More than one virtual CPU. Without it the kernel runs on the first, whatever the machine has.
@@ -12,18 +14,25 @@ pub const Options = struct {
     handlers: bool,
     /// A network device, and sockets. Without it none is found, and no socket can be made.
     net: bool,
+    /// Trace spans and events. Without it their functions answer UNSUPPORTED.
+    tracing: bool,
     /// Registers and memory map in the report of a crash. Without it the report says what happened, where, and who called.
     crash_details: bool,
+
+    /// As abi_features gives them.
+    pub fn features(options: Options) u64 {
+        return @as(u64, @intFromBool(options.tracing)) << feature_tracing;
+    }
 
     /// The named combinations, which always boot.
     pub const Name = enum { minimal, net, full };
 
     pub fn named(name: Name) Options {
         return switch (name) {
-            .minimal => .{ .smp = false, .disks = false, .handlers = false, .net = false, .crash_details = false },
+            .minimal => .{ .smp = false, .disks = false, .handlers = false, .net = false, .tracing = false, .crash_details = false },
             // What a server needs that keeps nothing.
-            .net => .{ .smp = true, .disks = false, .handlers = true, .net = true, .crash_details = true },
-            .full => .{ .smp = true, .disks = true, .handlers = true, .net = true, .crash_details = true },
+            .net => .{ .smp = true, .disks = false, .handlers = true, .net = true, .tracing = true, .crash_details = true },
+            .full => .{ .smp = true, .disks = true, .handlers = true, .net = true, .tracing = true, .crash_details = true },
         };
     }
 };

@@ -6,13 +6,14 @@ const targets = @import("../targets.zig");
 pub const Sdk = struct {
     library: *std.Build.Step.Compile,
     headers: std.Build.LazyPath,
-    /// root.zig, ukernel.zig and what they import.
+    /// root.zig, ukernel.zig, trace.zig and what they import.
     zig: std.Build.LazyPath,
 
     pub fn create(b: *std.Build, abi: Abi) Sdk {
         const zig_files = b.addWriteFiles();
         const zig_root = zig_files.addCopyFile(b.path("lib/zig/ukernel.zig"), "ukernel.zig");
         _ = zig_files.addCopyFile(b.path("lib/zig/root.zig"), "root.zig");
+        _ = zig_files.addCopyFile(b.path("lib/zig/trace.zig"), "trace.zig");
         _ = zig_files.addCopyFile(abi.generated.path(b, "abi.zig"), "abi.zig");
         _ = zig_files.addCopyFile(abi.generated.path(b, "calls.zig"), "calls.zig");
 

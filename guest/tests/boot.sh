@@ -9,6 +9,8 @@
 #   STOP_AFTER=<s>  asks for an orderly stop after that time
 #   APPEND=<words> kernel command line
 #   KERNEL=<file>   boots that kernel rather than the one in the image
+#   SLOTS=<n>       slots of the channel; default 4096
+#   SLOW=<bytes>    what the channel takes in a second at most
 #   RECORDS=1       prints every record of the channel, not only the last
 #   ACCEL=<accel>   default tcg,thread=multi
 #   COUNTED=1       the VM's clock counts the instructions it executes (16 ns each): what a busy host does to it can not be seen inside
@@ -25,7 +27,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 out=${OUT:-$work/out}
-"$tools/channel" make "$out.channel" 4096
+"$tools/channel" make "$out.channel" "${SLOTS:-4096}"
 : > "$out.console"
 mkfifo "$work/input"
 if [ "${COUNTED:-}" = 1 ]; then set -- -accel tcg,thread=single -icount shift=4,sleep=off; else set -- -accel "${ACCEL:-tcg,thread=multi}"; fi
@@ -34,7 +36,7 @@ set -- "$@" -cpu max -smp "$vcpus" -m "$memory" \
     -global virtio-mmio.force-legacy=false -nodefaults -no-user-config -display none -no-reboot \
     -kernel "${KERNEL:-$image}" -serial stdio \
     -drive "file=$image,format=raw,if=none,id=root,readonly=on" -device virtio-blk-device,drive=root,bus=virtio-mmio-bus.0 \
-    -drive "file=$out.channel,format=raw,if=none,id=channel" -device virtio-blk-device,drive=channel,bus=virtio-mmio-bus.1
+    -drive "file=$out.channel,format=raw,if=none,id=channel${SLOW:+,throttling.bps-write=$SLOW}" -device virtio-blk-device,drive=channel,bus=virtio-mmio-bus.1
 [ -z "${DISK:-}" ] || set -- "$@" -drive "file=$DISK,format=raw,if=none,id=disk" -device virtio-blk-device,drive=disk,bus=virtio-mmio-bus.2
 [ -z "${NET:-}" ] || set -- "$@" -netdev "$NET,id=net" -device virtio-net-device,netdev=net,bus=virtio-mmio-bus.3
 [ -z "${APPEND:-}" ] || set -- "$@" -append "$APPEND"

@@ -1,7 +1,9 @@
 //! Makes and reads channel files for the kernel's own tests. Format: docs/image-format.md, "Channel".
 //!
 //!   channel make <file> <slots>
-//!   channel read <file>     each message as "kind level task text"; last "exit <status> <cause> <text>" or "no exit record"
+//!   channel read <file>     each record as "kind level task text", "phase <ns> <name>", "lost <all> <logs> <begins> <ends> <events> <others>"; those of
+//!                           a trace as "begin <ns> <cpu> <task> <span> <parent> <name>", "end <ns> <cpu> <task> <span>", "event <ns> <cpu> <task> <span>
+//!                           <key>=<value>..."; last "exit <status> <cause> <text>" or "no exit record"
 const std = @import("std");
 const channel = @import("channel");
 
@@ -47,6 +49,8 @@ fn read(file: []const u8, out: *std.Io.Writer) !bool {
     }
     var good = true;
     var exit = false;
+    var trace: [4096]u8 = undefined;
+    var trace_bytes: usize = 0;
     var number = newest -| (slots - 1);
     if (number == 0) number = 1;
     while (number <= newest) : (number += 1) {
@@ -62,10 +66,51 @@ fn read(file: []const u8, out: *std.Io.Writer) !bool {
             try out.print("exit {d} {d} {s}\n", .{ std.mem.readInt(i32, payload[0..4], .little), std.mem.readInt(u32, payload[4..8], .little), payload[8..] });
         } else if (slot.kind == @intFromEnum(channel.Kind.boot_phase)) {
             try out.print("phase {d} {s}\n", .{ std.mem.readInt(u64, payload[0..8], .little), payload[8..] });
+        } else if (slot.kind == @intFromEnum(channel.Kind.loss)) {
+            try out.writeAll("lost");
+            for (0..payload.len / 8) |index| try out.print(" {d}", .{std.mem.readInt(u64, payload[8 * index ..][0..8], .little)});
+            try out.writeByte('\n');
+        } else if (slot.kind == @intFromEnum(channel.Kind.trace)) {
+            if (slot.flags & 1 != 0) trace_bytes = 0;
+            @memcpy(trace[trace_bytes..][0..payload.len], payload);
+            trace_bytes += payload.len;
+            if (slot.flags & 2 != 0) good = try readTrace(trace[0..trace_bytes], out) and good;
         } else try out.print("{d} {d} {d} {s}\n", .{ slot.kind, slot.level, slot.task, payload });
     }
     if (!exit) try out.writeAll("no exit record\n");
     return good and exit;
+}
+
+/// The entries of one record; false when they are not whole.
+fn readTrace(record: []const u8, out: *std.Io.Writer) !bool {
+    var rest = record;
+    while (rest.len > 0) {
+        if (rest.len < 24) return false;
+        const bytes = std.mem.readInt(u16, rest[0..2], .little);
+        if (bytes < 24 or bytes > rest.len) return false;
+        const entry = rest[0..bytes];
+        rest = rest[bytes..];
+        const task = std.mem.readInt(u32, entry[4..8], .little);
+        const time_ns = std.mem.readInt(u64, entry[8..16], .little);
+        const span = std.mem.readInt(u64, entry[16..24], .little);
+        switch (entry[2]) {
+            1 => try out.print("begin {d} {d} {d} {d} {d} {s}\n", .{ time_ns, entry[3], task, span, std.mem.readInt(u64, entry[24..32], .little), entry[32..] }),
+            2 => try out.print("end {d} {d} {d} {d}\n", .{ time_ns, entry[3], task, span }),
+            3 => {
+                try out.print("event {d} {d} {d} {d}", .{ time_ns, entry[3], task, span });
+                var fields = entry[24..];
+                while (fields.len > 0) {
+                    const key = std.mem.readInt(u16, fields[0..2], .little);
+                    const value = std.mem.readInt(u16, fields[2..4], .little);
+                    try out.print(" {s}={s}", .{ fields[4..][0..key], fields[4 + key ..][0..value] });
+                    fields = fields[4 + key + value ..];
+                }
+                try out.writeByte('\n');
+            },
+            else => return false,
+        }
+    }
+    return true;
 }
 
 fn slotAt(file: []const u8, index: usize) *align(1) const channel.Slot {

@@ -25,7 +25,7 @@ done
 # shellcheck disable=SC2086
 "$tools/pack" "$work/image" "$kernel" "$tools/conformance" \
     "name conformance" "arg conformance" "env SUITE=conformance" \
-    "capability log" "capability time" "capability task" "capability mem:exec-write" "capability io" "capability ipc" "capability net" \
+    "capability log" "capability time" "capability task" "capability mem:exec-write" "capability io" "capability ipc" "capability net" "capability trace" \
     -- $pairs data/link:text data/loop:loop bad/inode! bad/directory! bad/chunks!
 {
     echo "ukernel-config 1"

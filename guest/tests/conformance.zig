@@ -33,6 +33,7 @@ pub fn main() u8 {
     @import("conformance_poll.zig").run();
     @import("conformance_net.zig").run();
     @import("conformance_deadline.zig").run();
+    @import("conformance_trace.zig").run();
     // Ended tasks are freed by the next who looks.
     t.sleep(5_000_000);
     const after = stats();

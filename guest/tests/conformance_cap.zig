@@ -3,8 +3,8 @@ const uk = @import("ukernel");
 const t = @import("harness.zig");
 const abi = uk.abi;
 
-/// Rights that the rest of the suite runs with, by kind; the manifest allows no trace and net.
-const rights = [_]struct { abi.CapKind, u32 }{ .{ .log, 1 }, .{ .time, 3 }, .{ .task, 3 }, .{ .mem, 1 }, .{ .io, 3 }, .{ .ipc, 1 }, .{ .net, 3 } };
+/// Rights that the rest of the suite runs with, by kind.
+const rights = [_]struct { abi.CapKind, u32 }{ .{ .log, 1 }, .{ .time, 3 }, .{ .task, 3 }, .{ .mem, 1 }, .{ .io, 3 }, .{ .ipc, 1 }, .{ .net, 3 }, .{ .trace, 1 } };
 
 pub fn run() void {
     acquire();
@@ -24,7 +24,6 @@ fn acquire() void {
     t.fails(@src(), .cap_acquire, .bad_flags, .{ abi.CapKind.mem, 8, &handle });
     t.fails(@src(), .cap_acquire, .bad_flags, .{ abi.CapKind.log, 2, &handle });
     t.fails(@src(), .cap_acquire, .bad_value, .{ 8, 1, &handle });
-    t.fails(@src(), .cap_acquire, .capability_denied, .{ abi.CapKind.trace, 1, &handle });
     // The manifest names exec-write and not pin.
     t.fails(@src(), .cap_acquire, .capability_denied, .{ abi.CapKind.mem, 5, &handle });
     t.ok(@src(), .cap_acquire, .{ abi.CapKind.mem, 3, &handle });

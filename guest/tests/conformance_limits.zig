@@ -77,6 +77,7 @@ fn handles() void {
     t.fails(@src(), .ipc_channel_create, .out_of_handles, .{ 1, 1, &handle, &handle });
     t.fails(@src(), .net_socket, .out_of_handles, .{ abi.NetFamily.ipv4, abi.NetType.udp, &handle });
     t.fails(@src(), .net_accept, .out_of_handles, .{ listening, 0, &handle, null });
+    t.fails(@src(), .trace_span_begin, .out_of_handles, .{ "span", 4, 0, &handle });
     var stack: [256]u8 align(16) = undefined;
     const options: abi.TaskOptions = .{ .entry = @intFromPtr(&sleeper), .stack = @intFromPtr(&stack) + stack.len };
     t.fails(@src(), .task_spawn, .out_of_handles, .{ &options, &handle });

@@ -24,6 +24,7 @@ var word: u32 = 7;
 var listening_at: abi.NetAddress = .{ .family = .ipv4, .port = 4999, .low = 127 | 1 << 24 };
 var entry: abi.IoPollEntry = .{};
 var options: abi.TaskOptions = .{};
+var trace_field: abi.TraceField = .{};
 var frame: abi.TaskFrame = .{ .bytes = @sizeOf(abi.TaskFrame) };
 var code_stack: [256]u8 align(16) = undefined;
 
@@ -42,6 +43,7 @@ const Objects = struct {
     client: abi.Handle = .none,
     server: abi.Handle = .none,
     plain: abi.Handle = .none,
+    span: abi.Handle = .none,
     sleeper: t.Thread = .{},
     memory: []align(4096) u8 = &.{},
     stale: [10]u64 = @splat(0),
@@ -92,8 +94,12 @@ fn open() void {
     var sent: u64 = 0;
     t.ok(@src(), .net_send, .{ objects.server, "message", 7, null, 0, &sent });
 
+    t.ok(@src(), .trace_span_begin, .{ "sweep", 5, 0, &objects.span });
     // One stale handle of each tag that this kernel gives out.
     var handle: abi.Handle = .none;
+    t.ok(@src(), .trace_span_begin, .{ "stale", 5, objects.span, &handle });
+    t.ok(@src(), .trace_span_end, .{handle});
+    objects.stale[@intFromEnum(abi.HandleTag.span)] = @intFromEnum(handle);
     t.ok(@src(), .io_open, .{ abi.IoSource.image, 0, "/", 1, 0, &handle });
     t.ok(@src(), .io_close, .{handle});
     objects.stale[@intFromEnum(abi.HandleTag.io)] = @intFromEnum(handle);
@@ -144,6 +150,7 @@ fn close() void {
     t.ok(@src(), .io_poll_close, .{objects.set});
     t.ok(@src(), .time_deadline_close, .{objects.deadline});
     t.ok(@src(), .mem_unshare, .{objects.share});
+    t.ok(@src(), .trace_span_end, .{objects.span});
     for ([_]abi.Handle{ objects.listener, objects.client, objects.server, objects.plain }) |handle| net.close(handle);
     uk.release(objects.memory);
 }
@@ -219,6 +226,10 @@ fn fill() void {
     bases.set(.net_close, .{objects.client});
     bases.set(.random_fill, .{ &out, 16 });
     bases.set(.log_write, .{ 1, "x", 1 });
+    bases.set(.trace_span_begin, .{ "span", 4, objects.span, &out });
+    bases.set(.trace_span_end, .{objects.span});
+    trace_field = .{ .key = @intFromPtr("key"), .key_bytes = 3 };
+    bases.set(.trace_event, .{ objects.span, &trace_field, 1 });
 }
 
 fn sweep(id: t.Id, base: [6]u64, argument: abi.Argument, position: usize) void {
@@ -279,7 +290,7 @@ fn badHandles(id: t.Id, base: [6]u64, argument: abi.Argument, position: usize) v
     const tagged = [_]struct { abi.HandleTag, abi.Handle }{
         .{ .io, objects.file },             .{ .cap, objects.capability }, .{ .mem, objects.arena },
         .{ .task, objects.sleeper.handle }, .{ .ipc, objects.left },       .{ .poll, objects.set },
-        .{ .time, objects.deadline },       .{ .net, objects.client },
+        .{ .time, objects.deadline },       .{ .net, objects.client },     .{ .span, objects.span },
     };
     for (tagged) |live| {
         if (argument.tag != null and argument.tag.? != live[0]) {
@@ -289,7 +300,7 @@ fn badHandles(id: t.Id, base: [6]u64, argument: abi.Argument, position: usize) v
 }
 
 fn isLive(value: u64) bool {
-    var list = [_]abi.Handle{ objects.file, objects.directory, objects.console, objects.capability, objects.arena, objects.left, objects.right, objects.set, objects.deadline, objects.share, objects.sleeper.handle, objects.listener, objects.client, objects.server, objects.plain, t.me() };
+    var list = [_]abi.Handle{ objects.file, objects.directory, objects.console, objects.capability, objects.arena, objects.left, objects.right, objects.set, objects.deadline, objects.share, objects.sleeper.handle, objects.listener, objects.client, objects.server, objects.plain, objects.span, t.me() };
     for (&list) |*handle| if (@intFromEnum(handle.*) == value) return true;
     return false;
 }

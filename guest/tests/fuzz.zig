@@ -28,6 +28,7 @@ const Fuzzer = struct {
     address: abi.NetAddress = .{},
     options: abi.TaskOptions = .{},
     entries: [8]abi.IoPollEntry = undefined,
+    fields: [4]abi.TraceField = undefined,
     word: u32 = 0,
     stack: []align(4096) u8 = &.{},
 };
@@ -91,7 +92,7 @@ fn stats() abi.AbiStats {
 }
 
 fn enableAll() void {
-    for ([_]struct { abi.CapKind, u32 }{ .{ .log, 1 }, .{ .time, 3 }, .{ .task, 3 }, .{ .mem, 3 }, .{ .io, 3 }, .{ .ipc, 1 }, .{ .net, 3 } }) |entry| uk.enable(entry[0], entry[1]) catch {};
+    for ([_]struct { abi.CapKind, u32 }{ .{ .log, 1 }, .{ .time, 3 }, .{ .task, 3 }, .{ .mem, 3 }, .{ .io, 3 }, .{ .ipc, 1 }, .{ .net, 3 }, .{ .trace, 1 } }) |entry| uk.enable(entry[0], entry[1]) catch {};
 }
 
 /// Interrupts every fuzzer from time to time until all are done.
@@ -218,6 +219,7 @@ fn tagOf(id: t.Id) ?abi.HandleTag {
         .io_poll_create => .poll,
         .time_deadline => .time,
         .net_socket, .net_accept => .net,
+        .trace_span_begin => .span,
         else => null,
     };
 }
@@ -257,6 +259,15 @@ fn pointer(fuzzer: *Fuzzer, id: t.Id, argument: abi.Argument) u64 {
                 .wanted = @bitCast(if (chance(random, 40)) random.int(u32) else random.uintLessThan(u32, 16)),
             };
             return @intFromPtr(&fuzzer.entries);
+        },
+        .trace_event => {
+            for (&fuzzer.fields) |*field| field.* = .{
+                .key = if (chance(random, 20)) random.int(u64) else @intFromPtr(&fuzzer.buffer),
+                .key_bytes = if (chance(random, 20)) random.int(u64) else random.uintLessThan(u64, 64),
+                .value = if (chance(random, 20)) random.int(u64) else @intFromPtr(&fuzzer.buffer),
+                .value_bytes = random.uintLessThan(u64, 300),
+            };
+            return @intFromPtr(&fuzzer.fields);
         },
         .task_wait, .task_requeue => if (argument.kind == .in) return @intFromPtr(&fuzzers[random.uintLessThan(usize, count)].word),
         .io_open => if (argument.kind == .in_bytes) {
@@ -390,6 +401,12 @@ fn shape(fuzzer: *Fuzzer, id: t.Id, registers: *[6]u64) bool {
             } else registers[at + 1] = @min(registers[at + 1], 64);
             if (!chance(random, 10)) registers[at + 2] = t.now() + random.uintLessThan(u64, 50_000);
         },
+        .trace_span_begin => if (!chance(random, 8)) {
+            registers[1] = random.uintLessThan(u64, 140);
+        },
+        .trace_event => if (registers[1] == @intFromPtr(&fuzzer.fields)) {
+            registers[2] = @min(registers[2], fuzzer.fields.len);
+        },
         .random_fill => {
             if (registers[0] -% @intFromPtr(&fuzzer.buffer) < fuzzer.buffer.len) registers[1] = if (chance(random, 8)) 1 << 20 else @min(registers[1], 4096);
             if (registers[0] -% playground < playground_bytes) registers[1] = @min(registers[1], playground + playground_bytes - registers[0]);
@@ -437,6 +454,7 @@ fn resultAt(id: t.Id) ?usize {
         .task_spawn, .mem_arena_create, .time_deadline => 1,
         .io_poll_create => 0,
         .ipc_channel_create, .net_socket, .net_accept => 2,
+        .trace_span_begin => 3,
         else => null,
     };
 }
@@ -455,6 +473,7 @@ fn close(held: Held) void {
             .cap_acquire => uk.calls.cap_drop(item),
             .mem_arena_create => uk.calls.mem_arena_drop(item),
             .mem_share => uk.calls.mem_unshare(item),
+            .trace_span_begin => uk.calls.trace_span_end(item),
             .task_spawn => uk.calls.task_join(item, abi.deadline_never, &status),
             else => return,
         };

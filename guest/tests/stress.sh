@@ -16,7 +16,7 @@ passed=0 failed=0
 # The same image serves every run: the mode comes by the configuration.
 for program in stress fuzz; do
     "$tools/pack" "$work/$program" "$kernel" "$tools/$program" "name $program" "arg $program" \
-        "capability log" "capability time" "capability task" "capability mem:exec-write" "capability io" "capability ipc" "capability net"
+        "capability log" "capability time" "capability task" "capability mem:exec-write" "capability io" "capability ipc" "capability net" "capability trace"
 done
 
 truncate -s 1M "$work/disk"

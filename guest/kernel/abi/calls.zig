@@ -99,3 +99,8 @@ pub const net_get_address = net.net_get_address;
 pub const net_set_option = net.net_set_option;
 pub const net_get_option = net.net_get_option;
 pub const net_close = net.net_close;
+
+const trace = @import("trace_calls.zig");
+pub const trace_span_begin = trace.trace_span_begin;
+pub const trace_span_end = trace.trace_span_end;
+pub const trace_event = trace.trace_event;

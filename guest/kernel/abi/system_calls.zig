@@ -4,6 +4,7 @@ const abi = @import("abi");
 const dispatch = @import("dispatch");
 const user_copy = @import("../arch/user_copy.zig");
 const limits = @import("../limits.zig");
+const options = @import("../options.zig").chosen;
 const frames = @import("../mem/frames.zig");
 const paging = @import("../mem/paging.zig");
 const space = @import("../mem/space.zig");
@@ -23,9 +24,8 @@ pub fn abi_version(_: *Task) u32 {
     return @as(u32, abi.version_major) << 16 | abi.version_minor;
 }
 
-/// No optional part is there yet.
 pub fn abi_features(_: *Task) u64 {
-    return 0;
+    return options.features();
 }
 
 pub fn abi_feature_enabled(task: *Task, arguments: dispatch.AbiFeatureEnabled) u32 {
@@ -48,6 +48,9 @@ pub fn abi_stats(_: *Task, arguments: dispatch.AbiStats) Failure!void {
         .regions_max = limits.regions_max,
         .channel_records = channel.recordCount(),
         .channel_lost = channel.lostCount(),
+        .channel_lost_logs = channel.lostOf(.log),
+        .channel_lost_spans = channel.lostOf(.span_begin) + channel.lostOf(.span_end),
+        .channel_lost_events = channel.lostOf(.event),
     };
     lock.release();
     try user_copy.writeValue(abi.AbiStats, arguments.stats.address, stats);

@@ -11,6 +11,7 @@ const scheduler = @import("../sched/scheduler.zig");
 const erofs = @import("../fs/erofs.zig");
 const elf = @import("../fs/elf.zig");
 const text = @import("../fs/text.zig");
+const options = @import("../options.zig").chosen;
 const channel = @import("../object/channel.zig");
 const File = @import("../object/file.zig").File;
 const gate = @import("../object/gate.zig");
@@ -234,7 +235,7 @@ fn fillStack(
         .configuration = configuration_address,
         .configuration_bytes = configuration_bytes,
         .task = task.handle,
-        .features = 0,
+        .features = options.features(),
         .cpu_count = cpu.count,
         .page_bytes = limits.page_bytes,
         .memory_bytes = @as(u64, frames.total) * limits.page_bytes,

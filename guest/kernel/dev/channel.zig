@@ -1,6 +1,8 @@
 //! The channel's writer: messages become numbered, checksummed 512-byte records, which wait in a bounded ring until the block
 //! device has taken them. A message that finds no room is counted, never waited for.
 //!
+//! Trace entries are short and many: they are collected in one record until it is full, another message follows, or the caller seals it.
+//!
 //! Pure: the caller gives memory and time, asks for what is to be written and says when it was. It holds one lock over all calls.
 //! Format: docs/image-format.md, "Channel".
 const std = @import("std");
@@ -14,7 +16,13 @@ pub const slots_reserved = 4;
 /// Records in one write.
 pub const batch_max = 64;
 
-pub const Kind = enum(u16) { log = 1, exit = 2, span_begin = 3, span_end = 4, event = 5, boot_phase = 6, loss = 7, fault = 8 };
+pub const Kind = enum(u16) { log = 1, exit = 2, trace = 3, boot_phase = 6, loss = 7, fault = 8 };
+
+/// What losses are counted by.
+pub const Subject = enum(u8) { log, span_begin, span_end, event, other };
+pub const Losses = [std.enums.values(Subject).len]u64;
+
+const no_losses: Losses = @splat(0);
 
 pub const Cause = enum(u32) { returned = 0, vm_exit = 1, stop_request = 2, unhandled_fault = 3, kernel_panic = 4 };
 
@@ -64,8 +72,12 @@ pub const Writer = struct {
     /// Records of the batch that the device has.
     writing: u32 = 0,
     /// Messages lost since the last loss record, and altogether.
-    lost: u64 = 0,
-    lost_total: u64 = 0,
+    lost: Losses = no_losses,
+    lost_total: Losses = no_losses,
+    /// Trace entries that wait for more of them; a record is kept free for them.
+    open: [payload_bytes_max]u8 = undefined,
+    open_bytes: u16 = 0,
+    open_time_ns: u64 = 0,
     broken: bool = false,
     ended: bool = false,
 
@@ -80,36 +92,97 @@ pub const Writer = struct {
         return writer.ring.len - (writer.next_number - writer.first_pending);
     }
 
+    /// Records that a message may take now.
+    fn room(writer: *const Writer) u64 {
+        if (writer.broken or writer.ended) return 0;
+        return writer.free() -| (slots_reserved + @as(u64, @intFromBool(writer.open_bytes > 0)) + @intFromBool(writer.hasLosses()));
+    }
+
+    fn hasLosses(writer: *const Writer) bool {
+        return !std.mem.allEqual(u64, &writer.lost, 0);
+    }
+
     /// Adds a message of any length, in as many records as it takes; false when it was lost.
     pub fn append(writer: *Writer, kind: Kind, origin: Origin, payload: []const u8) bool {
-        const loss_records: u64 = @intFromBool(writer.lost > 0);
-        if (writer.broken or writer.ended or recordsOf(payload.len) + loss_records + slots_reserved > writer.free()) {
-            writer.lost += 1;
-            writer.lost_total += 1;
+        if (recordsOf(payload.len) > writer.room()) {
+            writer.lose(if (kind == .log) .log else .other);
             return false;
         }
+        writer.seal();
         writer.reportLoss(origin.time_ns);
         writer.put(kind, origin, payload);
         return true;
+    }
+
+    /// Adds an entry to the trace record that is open; false when it was lost.
+    pub fn trace(writer: *Writer, subject: Subject, time_ns: u64, entry: []const u8) bool {
+        std.debug.assert(entry.len > 0);
+        if (!writer.broken and !writer.ended and writer.open_bytes > 0 and writer.open_bytes + entry.len <= payload_bytes_max) {
+            @memcpy(writer.open[writer.open_bytes..][0..entry.len], entry);
+            writer.open_bytes += @intCast(entry.len);
+            return true;
+        }
+        // What is open keeps its own record, and this entry needs the next.
+        if (recordsOf(entry.len) > writer.room()) {
+            writer.lose(subject);
+            return false;
+        }
+        writer.seal();
+        writer.reportLoss(time_ns);
+        if (entry.len > payload_bytes_max) {
+            writer.put(.trace, .{ .time_ns = time_ns }, entry);
+        } else {
+            @memcpy(writer.open[0..entry.len], entry);
+            writer.open_bytes = @intCast(entry.len);
+            writer.open_time_ns = time_ns;
+        }
+        return true;
+    }
+
+    /// Makes a record of the trace entries that wait for more.
+    pub fn seal(writer: *Writer) void {
+        if (writer.open_bytes == 0) return;
+        const bytes = writer.open_bytes;
+        writer.open_bytes = 0;
+        writer.put(.trace, .{ .time_ns = writer.open_time_ns }, writer.open[0..bytes]);
+    }
+
+    fn lose(writer: *Writer, subject: Subject) void {
+        writer.lost[@intFromEnum(subject)] += 1;
+        writer.lost_total[@intFromEnum(subject)] += 1;
+    }
+
+    /// Messages lost so far.
+    pub fn lostCount(writer: *const Writer) u64 {
+        var sum: u64 = 0;
+        for (writer.lost_total) |count| sum += count;
+        return sum;
     }
 
     fn recordsOf(bytes: usize) u64 {
         return @max(1, (bytes + payload_bytes_max - 1) / payload_bytes_max);
     }
 
+    /// Says how many were lost: altogether, then by subject.
     fn reportLoss(writer: *Writer, time_ns: u64) void {
-        if (writer.lost == 0) return;
-        var payload: [8]u8 = undefined;
-        std.mem.writeInt(u64, &payload, writer.lost, .little);
-        writer.lost = 0;
+        if (!writer.hasLosses()) return;
+        var payload: [8 * (1 + no_losses.len)]u8 = undefined;
+        var sum: u64 = 0;
+        for (writer.lost, 1..) |count, index| {
+            sum += count;
+            std.mem.writeInt(u64, payload[8 * index ..][0..8], count, .little);
+        }
+        std.mem.writeInt(u64, payload[0..8], sum, .little);
+        writer.lost = no_losses;
         writer.put(.loss, .{ .time_ns = time_ns }, &payload);
     }
 
     /// Adds the last message, in the room that is kept for it; a longer text is cut. Nothing follows it.
     pub fn end(writer: *Writer, origin: Origin, status: i32, cause: Cause, text: []const u8) void {
         if (writer.broken or writer.ended) return;
+        writer.seal();
         writer.ended = true;
-        const loss_records: u64 = @intFromBool(writer.lost > 0);
+        const loss_records: u64 = @intFromBool(writer.hasLosses());
         const records: usize = @intCast(@min(writer.free() - loss_records, slots_reserved));
         std.debug.assert(records > 0);
         var payload: [slots_reserved * payload_bytes_max]u8 = undefined;
@@ -157,11 +230,11 @@ pub const Writer = struct {
     /// What to write next; null when nothing waits or a batch is out. The memory stays as it is until the batch is answered.
     pub fn take(writer: *Writer) ?Batch {
         if (writer.broken or writer.writing != 0) return null;
-        const pending = writer.next_number - writer.first_pending;
-        if (pending == 0) return null;
+        const waiting = writer.pending();
+        if (waiting == 0) return null;
         const ring_start = writer.first_pending % writer.ring.len;
         const device_start = (writer.first_pending - 1) % writer.device_slots;
-        const count = @min(pending, batch_max, writer.ring.len - ring_start, writer.device_slots - device_start);
+        const count = @min(waiting, batch_max, writer.ring.len - ring_start, writer.device_slots - device_start);
         writer.writing = @intCast(count);
         return .{ .sector = 1 + device_start, .slots = writer.ring[ring_start..][0..count] };
     }
@@ -178,8 +251,10 @@ pub const Writer = struct {
     pub fn fail(writer: *Writer) void {
         var number = writer.first_pending;
         while (number < writer.next_number) : (number += 1) {
-            if (writer.ring[number % writer.ring.len].flags & flag_last != 0) writer.lost_total += 1;
+            const slot = &writer.ring[number % writer.ring.len];
+            if (slot.flags & flag_last != 0) writer.lost_total[@intFromEnum(@as(Subject, if (slot.kind == @intFromEnum(Kind.log)) .log else .other))] += 1;
         }
+        writer.open_bytes = 0;
         writer.writing = 0;
         writer.first_pending = writer.next_number;
         writer.broken = true;
@@ -190,9 +265,14 @@ pub const Writer = struct {
         return writer.first_pending - 1;
     }
 
+    /// Records that wait, or are with the device.
+    pub fn pending(writer: *const Writer) u64 {
+        return writer.next_number - writer.first_pending;
+    }
+
     /// Nothing waits and nothing is out.
     pub fn isIdle(writer: *const Writer) bool {
-        return writer.broken or writer.first_pending == writer.next_number;
+        return writer.broken or writer.pending() == 0;
     }
 };
 

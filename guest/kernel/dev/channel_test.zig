@@ -81,7 +81,7 @@ test "what finds no room is counted and told, and the end still fits" {
     while (writer.append(.log, origin, "x")) accepted += 1;
     try testing.expectEqual(@as(u32, 12), accepted);
     try testing.expect(!writer.append(.log, origin, "y"));
-    try testing.expectEqual(@as(u64, 2), writer.lost_total);
+    try testing.expectEqual(@as(u64, 2), writer.lostCount());
     try file.drain(&writer);
     try testing.expect(writer.append(.log, origin, "z"));
     try file.drain(&writer);
@@ -106,6 +106,51 @@ test "what finds no room is counted and told, and the end still fits" {
     try testing.expect(std.unicode.utf8ValidateSlice(tail.payload[tail.payload.len % 2 ..]));
 }
 
+test "trace entries share records, in order with other messages" {
+    var ring: [16]channel.Slot = undefined;
+    var writer: channel.Writer = .init(&ring, device_slots);
+    var file: File = .{};
+    // Eight of these fill a record to its last byte.
+    for (0..9) |index| try testing.expect(writer.trace(.span_begin, 100 + index, &@as([60]u8, @splat(@intCast('a' + index)))));
+    try testing.expectEqual(@as(u64, 1), writer.pending());
+    try testing.expect(writer.append(.log, .{ .time_ns = 200 }, "between"));
+    try testing.expect(writer.trace(.event, 300, "e" ** 1000));
+    try testing.expect(writer.trace(.span_end, 400, "end"));
+    try testing.expectEqual(@as(u64, 3 + 3), writer.pending());
+    writer.seal();
+    writer.seal();
+    try file.drain(&writer);
+    const full = try file.read(1);
+    try testing.expectEqual(@as(u16, 3), full.kind);
+    try testing.expect(full.first and full.last and full.payload.len == 480 and full.payload[60] == 'b');
+    try testing.expectEqualStrings("i" ** 60, (try file.read(2)).payload);
+    try testing.expectEqualStrings("between", (try file.read(3)).payload);
+    try testing.expect((try file.read(4)).first and (try file.read(6)).last);
+    try testing.expectEqualStrings("end", (try file.read(7)).payload);
+}
+
+test "lost trace entries are counted by what they were, and the end still fits" {
+    var ring: [16]channel.Slot = undefined;
+    var writer: channel.Writer = .init(&ring, device_slots);
+    var file: File = .{};
+    const entry: [60]u8 = @splat('x');
+    var accepted: u32 = 0;
+    while (writer.trace(.span_begin, 1, &entry)) accepted += 1;
+    // Twelve records of eight entries: the ring without what is kept for the end.
+    try testing.expectEqual(@as(u32, 12 * 8), accepted);
+    for (0..2) |_| try testing.expect(!writer.trace(.span_end, 1, &entry));
+    for (0..3) |_| try testing.expect(!writer.trace(.event, 1, &entry));
+    try testing.expect(!writer.append(.log, .{ .time_ns = 1 }, "x"));
+    writer.end(.{ .time_ns = 2 }, 0, .returned, "bye");
+    try file.drain(&writer);
+    const loss = try file.read(13);
+    try testing.expectEqual(@as(u16, 7), loss.kind);
+    for ([_]u64{ 7, 1, 1, 2, 3, 0 }, 0..) |count, index| {
+        try testing.expectEqual(count, std.mem.readInt(u64, loss.payload[8 * index ..][0..8], .little));
+    }
+    try testing.expectEqualStrings("bye", (try file.read(14)).payload[8..]);
+}
+
 test "a failed device loses what waited and takes nothing more" {
     var ring: [16]channel.Slot = undefined;
     var writer: channel.Writer = .init(&ring, device_slots);
@@ -113,9 +158,9 @@ test "a failed device loses what waited and takes nothing more" {
     for (0..3) |_| try testing.expect(writer.append(.log, origin, "x" ** 600));
     _ = writer.take().?;
     writer.fail();
-    try testing.expectEqual(@as(u64, 3), writer.lost_total);
+    try testing.expectEqual(@as(u64, 3), writer.lostCount());
     try testing.expect(!writer.append(.log, origin, "x"));
-    try testing.expectEqual(@as(u64, 4), writer.lost_total);
+    try testing.expectEqual(@as(u64, 4), writer.lostCount());
     writer.end(origin, 0, .returned, "");
     try testing.expectEqual(null, writer.take());
     try testing.expect(writer.isIdle());

@@ -1,18 +1,25 @@
 //! The channel to the host: messages go into a ring of records, and from there to the block device in the background. The kernel lock
 //! protects it; the last message is written while everything else stands still.
+//!
+//! Messages for people are written as they come. Trace entries wait for more of their kind: until there are records for a good write, or for a
+//! few milliseconds. While the device is busy all of them wait in the ring, so the busier it is, the larger the writes.
 const std = @import("std");
 const x86 = @import("../arch/x86.zig");
 const clock = @import("../arch/clock.zig");
+const limits = @import("../limits.zig");
+const frames = @import("../mem/frames.zig");
 const layout = @import("../mem/layout.zig");
 const lock = @import("../sched/lock.zig");
+const scheduler = @import("../sched/scheduler.zig");
 const driver = @import("../dev/virtio_block.zig");
 const format = @import("../dev/channel.zig");
 const Disk = @import("disk.zig").Disk;
 
-const ring_slots = 64;
-var ring: [ring_slots]format.Slot align(512) = undefined;
 var writer: ?format.Writer = null;
 var device: ?*Disk = null;
+/// Of the ring, and of the slots in it.
+var ring_physical: u64 = 0;
+var ring_address: usize = 0;
 /// From the workload's start on, records are written as they come; before, that would only delay the start.
 var started = false;
 
@@ -21,12 +28,40 @@ const Phase = struct { name: []const u8, tsc: u64 };
 var phases: [8]Phase = undefined;
 var phase_count: usize = 0;
 
-/// False if there is a channel already. The lock is held.
+/// False if there is a channel already, or no memory for one. The lock is held.
 pub fn open(disk: *Disk, slots: u32) bool {
     if (writer != null) return false;
-    writer = .init(&ring, slots);
+    const wanted = std.math.clamp(frames.total / limits.channel_memory_divisor, limits.channel_frames_min, limits.channel_frames_max);
+    const run = consecutiveFrames(wanted) orelse return false;
+    ring_physical = @as(u64, run.first) << 12;
+    const ring: [*]format.Slot = @ptrCast(@alignCast(layout.page(run.first)));
+    ring_address = @intFromPtr(ring);
+    writer = .init(ring[0 .. run.count * (limits.page_bytes / format.slot_bytes)], slots);
     device = disk;
     return true;
+}
+
+const Run = struct { first: frames.Frame, count: u32 };
+
+/// Frames one behind the other, as they come while the kernel starts: as many as wanted, at least channel_frames_min.
+fn consecutiveFrames(wanted: u32) ?Run {
+    var skipped: frames.Pending = .{};
+    defer skipped.releaseAll();
+    var run: Run = .{ .first = frames.allocate() orelse return null, .count = 1 };
+    while (run.count < wanted) {
+        const next = frames.allocate();
+        if (next != null and next.? == run.first + run.count) {
+            run.count += 1;
+            continue;
+        }
+        if (run.count >= limits.channel_frames_min) {
+            if (next) |frame| frames.release(frame);
+            return run;
+        }
+        for (0..run.count) |index| skipped.add(@intCast(run.first + index));
+        run = .{ .first = next orelse return null, .count = 1 };
+    }
+    return run;
 }
 
 /// Records that a phase of the start is complete.
@@ -72,11 +107,31 @@ pub fn fault(task: u32, text: []const u8) void {
     pump();
 }
 
+/// An entry of the trace. The lock is held.
+pub fn trace(subject: format.Subject, time_ns: u64, entry: []const u8) void {
+    std.debug.assert(lock.isHeld());
+    const to = if (writer) |*each| each else return;
+    if (!started) begin();
+    _ = to.trace(subject, time_ns, entry);
+    if (to.pending() >= limits.trace_records_per_write) return pump();
+    if (!trace_timer.isSet()) scheduler.setTimer(&trace_timer, time_ns + limits.trace_delay_max_ns);
+}
+
+var trace_timer: scheduler.Timer = .{ .due = &traceDue };
+
+fn traceDue(_: *scheduler.Timer) void {
+    if (writer) |*to| to.seal();
+    pump();
+}
+
 pub fn recordCount() u64 {
     return if (writer) |*from| from.recordsWritten() else 0;
 }
 pub fn lostCount() u64 {
-    return if (writer) |*from| from.lost_total else 0;
+    return if (writer) |*from| from.lostCount() else 0;
+}
+pub fn lostOf(subject: format.Subject) u64 {
+    return if (writer) |*from| from.lost_total[@intFromEnum(subject)] else 0;
 }
 
 /// Gives the device what waits. The lock is held.
@@ -84,7 +139,7 @@ fn pump() void {
     if (!started) return;
     const to = if (writer) |*each| each else return;
     const batch = to.take() orelse return;
-    const physical = @intFromPtr(batch.slots.ptr) - layout.kernel_base;
+    const physical = ring_physical + (@intFromPtr(batch.slots.ptr) - ring_address);
     const piece: driver.Piece = .{ .physical = physical, .bytes = @intCast(batch.slots.len * format.slot_bytes) };
     _ = device.?.device.submit(.write, batch.sector, &.{piece}, null) catch to.fail();
 }

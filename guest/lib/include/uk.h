@@ -22,6 +22,20 @@ result_t uk_console_write(const void *bytes, size_t length);
 /* Writes a log record, enabling log when it is not active. */
 result_t uk_log(uint32_t level, const char *text);
 
+/* Trace spans and events, enabling trace when it is not active. Tracing never fails a program: where there is none (a kernel without it, a
+ * manifest that does not allow it, no handle left) a span is 0, which every function takes. */
+
+/* Begins a span inside `parent`, which may be another task's; 0 is none. `name` has 1 to UK_TRACE_NAME_BYTES_MAX bytes; a longer one is cut. */
+uk_handle_t uk_span_begin(const char *name, uk_handle_t parent);
+
+/* Ends it; any task may. */
+void uk_span_end(uk_handle_t span);
+
+/* Something that happened in a span, or with span 0 outside of every span: by itself, with a text, with a number. trace_event takes more. */
+void uk_span_event(uk_handle_t span, const char *name);
+void uk_span_text(uk_handle_t span, const char *name, const char *key, const char *value);
+void uk_span_number(uk_handle_t span, const char *name, const char *key, uint64_t value);
+
 /* A task with a stack of its own. */
 struct uk_thread {
     uk_handle_t task;

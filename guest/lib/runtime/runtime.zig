@@ -6,6 +6,7 @@ comptime {
     _ = @import("memory.zig");
     _ = @import("strings.zig");
     _ = @import("threads.zig");
+    _ = @import("trace.zig");
 }
 
 /// A failed safety check of this library ends the VM with a message, as a workload's own would.

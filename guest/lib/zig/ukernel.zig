@@ -122,6 +122,9 @@ pub fn log(level: abi.LogLevel, text: []const u8) abi.Failure!void {
     };
 }
 
+pub const Span = @import("trace.zig").Span;
+pub const trace = @import("trace.zig");
+
 /// Reserves readable, writable, zeroed memory, acquiring the mem capability when it is not active. `bytes` is a multiple of a page.
 pub fn reserve(bytes: usize) abi.Failure![]align(4096) u8 {
     const flags: abi.MemFlags = .{ .read = true, .write = true, .zeroed = true };
