@@ -12,14 +12,15 @@ pub const Sdk = struct {
     pub fn create(b: *std.Build, abi: Abi) Sdk {
         const zig_files = b.addWriteFiles();
         const zig_root = zig_files.addCopyFile(b.path("lib/zig/ukernel.zig"), "ukernel.zig");
-        _ = zig_files.addCopyFile(b.path("lib/zig/root.zig"), "root.zig");
-        _ = zig_files.addCopyFile(b.path("lib/zig/trace.zig"), "trace.zig");
+        for ([_][]const u8{ "root.zig", "channel.zig", "net.zig", "poll.zig", "task.zig", "time.zig", "trace.zig" }) |name| {
+            _ = zig_files.addCopyFile(b.path(b.fmt("lib/zig/{s}", .{name})), name);
+        }
         _ = zig_files.addCopyFile(abi.generated.path(b, "abi.zig"), "abi.zig");
         _ = zig_files.addCopyFile(abi.generated.path(b, "calls.zig"), "calls.zig");
 
         const header_files = b.addWriteFiles();
         _ = header_files.addCopyFile(abi.generated.path(b, "ukernel.h"), "ukernel.h");
-        for ([_][]const u8{ "uk.h", "stdio.h", "stdlib.h", "string.h" }) |name| {
+        for ([_][]const u8{ "uk.h", "uk_channel.h", "uk_net.h", "uk_poll.h", "uk_time.h", "stdio.h", "stdlib.h", "string.h" }) |name| {
             _ = header_files.addCopyFile(b.path(b.fmt("lib/include/{s}", .{name})), name);
         }
 

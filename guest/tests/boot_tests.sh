@@ -43,6 +43,12 @@ pack zig minimal hello-zig
 expect 'a program in Zig' 'exit 0 0 ' 'hello from hello-zig' zig 1 16 30
 pack library full library "arg two words" "env KEY=value=1"
 for vcpus in 1 2; do expect "the C library, $vcpus processors" 'exit 0 0 ' ' passed, 0 failed' library $vcpus 64 30; done
+pack waiting net waiting "capability ipc" "capability net"
+pack waiting-zig net waiting-zig "capability ipc" "capability net"
+for vcpus in 1 4; do
+    expect "channels, poll sets and sockets from C, $vcpus processors" 'exit 0 0 ' ' passed, 0 failed' waiting $vcpus 64 60
+    expect "channels, poll sets and sockets from Zig, $vcpus processors" 'exit 0 0 ' 'all good' waiting-zig $vcpus 64 60
+done
 expect 'hello in 2 MiB' 'exit 42 ' 'hello from hello' hello 1 2 30
 
 crash() { # way status text

@@ -8,6 +8,8 @@ const list = [_]Workload{
     .{ .name = "hello", .language = .c, .source = "tests/hello.c" },
     .{ .name = "hello-pie", .language = .c, .source = "tests/hello.c", .pie = true },
     .{ .name = "library", .language = .c, .source = "tests/library.c" },
+    .{ .name = "waiting", .language = .c, .source = "tests/waiting.c" },
+    .{ .name = "waiting-zig", .language = .zig, .source = "tests/waiting_zig.zig" },
     .{ .name = "conformance", .language = .zig, .source = "tests/conformance.zig" },
     .{ .name = "stress", .language = .zig, .source = "tests/stress.zig" },
     .{ .name = "fuzz", .language = .zig, .source = "tests/fuzz.zig" },

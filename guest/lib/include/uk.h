@@ -1,4 +1,4 @@
-/* A small environment for C workloads, beside the ABI of ukernel.h. */
+/* A small environment for C workloads, beside the ABI of ukernel.h. uk_channel.h, uk_poll.h, uk_net.h and uk_time.h have the rest. */
 #ifndef UK_H
 #define UK_H
 
@@ -15,6 +15,12 @@ extern const struct uk_startup *uk_startup;
 
 /* Acquires and enters a capability for the calling task; UK_OK too when one of its kind is active. */
 result_t uk_enable(uint32_t kind, uint32_t rights);
+
+/* What went wrong in the task's last call that failed, as words: "connection refused". Ask before the next call. */
+const char *uk_failure(void);
+
+/* A detail (UK_DETAIL_…) as words. */
+const char *uk_detail_text(uint32_t detail);
 
 /* Writes all of it to the console, enabling io when it is not active. */
 result_t uk_console_write(const void *bytes, size_t length);

@@ -7,6 +7,7 @@ comptime {
     _ = @import("strings.zig");
     _ = @import("threads.zig");
     _ = @import("trace.zig");
+    _ = @import("waiting.zig");
 }
 
 /// A failed safety check of this library ends the VM with a message, as a workload's own would.

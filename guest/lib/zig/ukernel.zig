@@ -7,6 +7,16 @@ const std = @import("std");
 pub const abi = @import("abi.zig");
 pub const calls = @import("calls.zig");
 
+pub const Channel = @import("channel.zig").Channel;
+pub const PollSet = @import("poll.zig").PollSet;
+pub const poll = @import("poll.zig").poll;
+pub const net = @import("net.zig");
+pub const Socket = net.Socket;
+pub const time = @import("time.zig");
+pub const Deadline = time.Deadline;
+pub const Task = @import("task.zig").Task;
+pub const stopEvent = @import("task.zig").stopEvent;
+
 extern var uk_startup: *const abi.Startup;
 
 /// What the kernel told the workload at its start.
@@ -36,6 +46,32 @@ pub fn enable(kind: abi.CapKind, rights: u32) abi.Failure!void {
         _ = calls.cap_drop(capability);
         if (failure != error.AlreadyActive) return failure;
     };
+}
+
+/// The capability that a call needs.
+pub const Needs = struct { kind: abi.CapKind, rights: u32 };
+
+/// Makes a call of the ABI, again when it was interrupted, and acquires the capability that it needs when the task has none active.
+pub fn perform(needs: Needs, comptime function: anytype, values: anytype) abi.Failure!void {
+    var enabled = false;
+    while (true) {
+        calls.check(@call(.auto, function, values)) catch |failure| switch (failure) {
+            error.Interrupted => continue,
+            error.CapabilityMissing => {
+                if (enabled) return failure;
+                enabled = true;
+                try enable(needs.kind, needs.rights);
+                continue;
+            },
+            else => return failure,
+        };
+        return;
+    }
+}
+
+/// Closing fails only for what is closed already: a mistake of the program's, which goes on with a wrong handle.
+pub fn closed(result: abi.Failure!void, what: []const u8) void {
+    result catch |failure| std.debug.panic("{s}: {s}", .{ what, @errorName(failure) });
 }
 
 var console: std.atomic.Value(u64) = .init(0);
