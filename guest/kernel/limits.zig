@@ -80,8 +80,10 @@ pub fn latenessMaxNs(slice_ns: u64, own_weight: u64, other_weight: u64) u64 {
     return slice_ns * other_weight / own_weight + slice_ns;
 }
 
-/// Longest wait for the processor-side reference while the clock is calibrated.
+/// Wait for the processor-side reference while the clock is calibrated.
 pub const calibration_ns: u64 = 100_000;
+/// Where a busy host makes the readings dull, so long.
+pub const calibration_max_ns: u64 = 1_000_000;
 
 pub const console_input_bytes_max: usize = 4096;
 

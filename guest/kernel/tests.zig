@@ -2,6 +2,7 @@
 test {
     _ = @import("boot/memory_map.zig");
     _ = @import("boot/command_line.zig");
+    _ = @import("arch/rate.zig");
     _ = @import("sched/heap.zig");
     _ = @import("mem/regions.zig");
 }

@@ -2,7 +2,7 @@
 //!
 //!   TCP 7  gives back what it gets          UDP 7  likewise
 //!   TCP 9  takes a stream, checks it, and says how long it was: "good N" or "bad at N"
-//!   TCP 13 says what the kernel holds: "handles N pages N connections N"
+//!   TCP 13 says what the kernel holds: "handles N pages N connections N ms N"
 //!   TCP 19 is told a length as a decimal line and sends a stream of so many bytes
 //!   TCP 80 answers each HTTP request with a short page
 //!
@@ -131,7 +131,9 @@ fn accept(listener: abi.Handle, port: Port) abi.Failure!void {
         if (port == .stats) {
             var stats: abi.AbiStats = .{};
             try calls.check(calls.abi_stats(&stats));
-            print(connection, "handles {d} pages {d} connections {d}\n", .{ stats.handles_used, stats.pages_kernel, connections_max - free_count - 1 });
+            print(connection, "handles {d} pages {d} connections {d} ms {d}\n", .{
+                stats.handles_used, stats.pages_kernel, connections_max - free_count - 1, calls.time_now() / 1_000_000,
+            });
             connection.ended = true;
         }
         serve(connection) catch {

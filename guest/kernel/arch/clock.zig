@@ -5,6 +5,8 @@ const std = @import("std");
 const x86 = @import("x86.zig");
 const lapic = @import("lapic.zig");
 const limits = @import("../limits.zig");
+const rate = @import("rate.zig");
+const Sample = rate.Sample;
 
 /// What turns a TSC value into nanoseconds; the gate's data page carries a copy for `time_now`. `sequence` is odd while
 /// the rest changes.
@@ -54,44 +56,41 @@ pub fn init(tsc_at_entry: u64) void {
         return;
     }
     lapic.startTimer(std.math.maxInt(u32));
-    const start = Sample.take();
+    const start = sample();
     var end = start;
     // A LAPIC timer that stands still would be a broken machine; the TSC bounds the wait (0.5 s at 4 GHz).
-    while (start.left -% end.left < limits.calibration_ns and end.tsc -% start.tsc < 2_000_000_000) end = Sample.take();
+    while (end.tsc -% start.tsc < 2_000_000_000) {
+        end = sample();
+        const elapsed_ns = start.left -% end.left;
+        if (elapsed_ns >= limits.calibration_ns and (rate.isSharp(start, end) or elapsed_ns >= limits.calibration_max_ns)) break;
+    }
     lapic.startTimer(0);
     const elapsed_ns: u64 = start.left -% end.left;
     if (elapsed_ns == 0) @panic("the LAPIC timer does not count");
-    scale.multiplier = (elapsed_ns << 32) / @max(1, end.tsc - start.tsc);
+    scale.multiplier = rate.multiplierOf(elapsed_ns, end.tsc -% start.tsc);
 }
 
 /// Both clocks at one moment: the quickest of a few readings, the TSC taken in its middle.
-const Sample = struct {
-    left: u32,
-    tsc: u64,
-
-    noinline fn take() Sample {
-        @setRuntimeSafety(limits.start_checks);
-        var best: Sample = undefined;
-        var best_width: u64 = std.math.maxInt(u64);
-        for (0..4) |_| {
-            const before = x86.rdtsc();
-            const left = lapic.timerRemaining();
-            const width = x86.rdtsc() -% before;
-            if (width >= best_width) continue;
-            best_width = width;
-            best = .{ .left = left, .tsc = before + width / 2 };
-        }
-        return best;
+noinline fn sample() Sample {
+    @setRuntimeSafety(limits.start_checks);
+    var best: Sample = undefined;
+    best.width_tsc = std.math.maxInt(u64);
+    for (0..4) |_| {
+        const before = x86.rdtsc();
+        const left = lapic.timerRemaining();
+        const width = x86.rdtsc() -% before;
+        if (width >= best.width_tsc) continue;
+        best = .{ .left = left, .tsc = before + width / 2, .width_tsc = width };
     }
-};
+    return best;
+}
 
-/// Improves the rate from a long window: `elapsed_ns` by the LAPIC between two TSC values. The second is taken after the timer's
-/// interrupt, which comes late on a busy host and never early: such a rate is at most the true one, so it is taken only when it is
-/// above the present one. Caller holds the lock.
-pub fn refine(start_tsc: u64, end_tsc: u64, elapsed_ns: u64) void {
-    if (is_exact or end_tsc <= start_tsc) return;
-    const multiplier = (elapsed_ns << 32) / (end_tsc - start_tsc);
-    if (multiplier <= scale.multiplier) return;
+/// Improves the rate from a long window: a timer of `elapsed_ns` that was started at `start_tsc` and, so it seems, has just ended.
+/// Caller holds the lock.
+pub fn refine(start_tsc: u64, elapsed_ns: u64) void {
+    if (is_exact) return;
+    const end_tsc = x86.rdtsc();
+    const multiplier = rate.refined(scale.multiplier, start_tsc, end_tsc, elapsed_ns, lapic.timerRemaining()) orelse return;
     const now_tsc = x86.rdtsc();
     const now_ns = at(now_tsc);
     @atomicStore(u32, &scale.sequence, scale.sequence +% 1, .seq_cst);

@@ -250,7 +250,7 @@ fn armTimer(me: *cpu.PerCpu, now_ns: u64) void {
         me.armed_ns = forever;
         me.current.stats.ticks += 1;
         // A long wait that ended by the timer measures the TSC better than the short one at start did.
-        if (me.armed_ticks >= refine_ticks_min) clock.refine(me.armed_tsc, x86.rdtsc(), me.armed_ticks);
+        if (me.armed_ticks >= refine_ticks_min) clock.refine(me.armed_tsc, me.armed_ticks);
         if (soon) |function| if (soon_cpu == me.index) {
             soon = null;
             function();
