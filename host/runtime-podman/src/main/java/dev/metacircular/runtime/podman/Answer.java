@@ -21,6 +21,11 @@ final class Answer {
         return status >= 200 && status < 300;
     }
 
+    /** The body; nobody may change it. */
+    byte[] bytes() {
+        return body;
+    }
+
     JsonNode json() {
         return Json.parse(body);
     }

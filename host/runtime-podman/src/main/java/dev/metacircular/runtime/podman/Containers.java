@@ -8,15 +8,17 @@ import dev.metacircular.model.PortMapping.Protocol;
 import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Instance;
 import dev.metacircular.runtime.InstanceId;
+import dev.metacircular.runtime.RuntimeFailure;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/** Containers as podman lists them. */
+/** Containers as podman lists them, and as it tells one of them: the same of both. */
 final class Containers {
     private final Libpod libpod;
 
@@ -25,22 +27,39 @@ final class Containers {
     }
 
     List<Instance> list(String purpose, String filters) {
-        List<Instance> instances = new ArrayList<>();
-        Request request =
-                Request.get(purpose, Libpod.path("/containers/json?all=true&filters=") + Libpod.encode(filters));
-        for (JsonNode container : libpod.read(request)) {
-            if (!container.path("IsInfra").asBoolean()) {
-                instances.add(instance(container));
-            }
-        }
-        return List.copyOf(instances);
+        return ContainerListing.read(libpod.readBytes(listing(purpose, filters)));
     }
 
+    /** A listing that is asked for again and again. */
+    ContainerListing repeated(String purpose, String filters) {
+        return new ContainerListing(() -> libpod.readBytes(listing(purpose, filters)));
+    }
+
+    private static Request listing(String purpose, String filters) {
+        return Request.get(purpose, Libpod.path("/containers/json?all=true&filters=") + Libpod.encode(filters));
+    }
+
+    /** By podman's record of the one, which costs it a fraction of what a listing does. */
     Optional<Instance> find(InstanceId id) {
-        // Podman's filter takes the beginning of an ID too.
-        return list("inspect " + id, Json.text(Map.of("id", List.of(id.value())))).stream()
-                .filter(i -> i.id().equals(id))
-                .findFirst();
+        try {
+            JsonNode container = inspect("inspect " + id, id);
+            // Podman takes the beginning of an ID too.
+            return container.path("Id").asText("").equals(id.value())
+                            && !container.path("IsInfra").asBoolean()
+                    ? Optional.of(instance(container))
+                    : Optional.empty();
+        } catch (RuntimeFailure e) {
+            if (e.kind() == RuntimeFailure.Kind.NOT_FOUND) {
+                return Optional.empty();
+            }
+            throw e;
+        }
+    }
+
+    /** Whether there is a container of this name. */
+    boolean exists(String purpose, String name) {
+        Answer answer = libpod.change(Request.get(purpose, Libpod.path("/containers/{}/exists", name)));
+        return answer.status() == 204;
     }
 
     /** Podman's full record of a container; a failure {@code NOT_FOUND} if there is none. */
@@ -49,38 +68,66 @@ final class Containers {
     }
 
     private static Instance instance(JsonNode container) {
-        JsonNode labels = container.path("Labels");
+        Map<String, String> labels = new HashMap<>();
+        container
+                .path("Config")
+                .path("Labels")
+                .properties()
+                .forEach(l -> labels.put(l.getKey(), l.getValue().asText("")));
+        JsonNode state = container.path("State");
+        return instance(
+                container.path("Id").asText(),
+                container.path("Name").asText(""),
+                labels,
+                container.path("ImageName").asText(""),
+                container.path("Image").asText(""),
+                state(
+                        state.path("Status").asText(""),
+                        time(state.path("StartedAt").asText("")).getEpochSecond(),
+                        time(state.path("FinishedAt").asText("")).getEpochSecond(),
+                        state.path("ExitCode").asInt()),
+                container.path("Created").asText(""),
+                ports(container.path("HostConfig").path("PortBindings")));
+    }
+
+    /** @param imageName as podman knows it, which counts only for what is not ours */
+    static Instance instance(
+            String id,
+            String name,
+            Map<String, String> labels,
+            String imageName,
+            String imageId,
+            InstanceState state,
+            String created,
+            List<PortMapping> ports) {
         Optional<Identity> identity = Labels.identity(labels);
-        String name = container.path("Names").path(0).asText("");
-        String image = labels.path(Labels.IMAGE).asText("");
+        String image = labels.getOrDefault(Labels.IMAGE, "");
         return new Instance(
-                new InstanceId(RuntimeKind.CONTAINER, container.path("Id").asText()),
+                new InstanceId(RuntimeKind.CONTAINER, id),
                 name,
                 identity,
-                image.isEmpty() || identity.isEmpty() ? container.path("Image").asText("") : image,
-                container.path("ImageID").asText(""),
-                state(container),
-                time(container.path("Created").asText("")),
-                ports(container.path("Ports")),
+                image.isEmpty() || identity.isEmpty() ? imageName : image,
+                imageId,
+                state,
+                time(created),
+                ports,
                 identity.isPresent()
                         && !identity.get().component().canonicalName().equals(name));
     }
 
-    private static InstanceState state(JsonNode container) {
-        String state = container.path("State").asText("");
-        long started = container.path("StartedAt").asLong();
+    /** @param startedSecond since the epoch, as podman lists it: not later than the epoch where it never began */
+    static InstanceState state(String state, long startedSecond, long endedSecond, int exitCode) {
         return switch (state) {
             case "created", "configured", "initialized" -> new InstanceState.Created();
-            case "running", "stopping" -> new InstanceState.Running(Instant.ofEpochSecond(started));
+            case "running", "stopping" -> new InstanceState.Running(Instant.ofEpochSecond(startedSecond));
             // A start that failed leaves a container that «exited» before it ever began.
             case "exited", "stopped" ->
-                started <= 0
+                startedSecond <= 0
                         ? new InstanceState.Created()
                         : new InstanceState.Ended(
-                                container.path("ExitCode").asInt(),
-                                Instant.ofEpochSecond(started),
-                                Instant.ofEpochSecond(Math.max(
-                                        started, container.path("ExitedAt").asLong())));
+                                exitCode,
+                                Instant.ofEpochSecond(startedSecond),
+                                Instant.ofEpochSecond(Math.max(startedSecond, endedSecond)));
             default -> new InstanceState.Unclear(state);
         };
     }
@@ -93,23 +140,32 @@ final class Containers {
         }
     }
 
-    private static List<PortMapping> ports(JsonNode ports) {
+    private static List<PortMapping> ports(JsonNode bindings) {
         List<PortMapping> mappings = new ArrayList<>();
-        for (JsonNode port : ports) {
-            String address = port.path("host_ip").asText("");
-            int host = port.path("host_port").asInt();
-            int guest = port.path("container_port").asInt();
-            for (String protocol : port.path("protocol").asText("tcp").split(",")) {
-                if (host > 0 && (protocol.equals("tcp") || protocol.equals("udp"))) {
-                    Protocol parsed = protocol.equals("udp") ? Protocol.UDP : Protocol.TCP;
-                    int range = Math.max(1, port.path("range").asInt(1));
-                    for (int i = 0; i < range; i++) {
-                        mappings.add(
-                                new PortMapping(address.isEmpty() ? "0.0.0.0" : address, host + i, guest + i, parsed));
-                    }
-                }
+        for (Map.Entry<String, JsonNode> binding : bindings.properties()) {
+            String[] guest = binding.getKey().split("/", 2);
+            for (JsonNode published : binding.getValue()) {
+                addPorts(
+                        mappings,
+                        published.path("HostIp").asText(""),
+                        published.path("HostPort").asInt(),
+                        Integer.parseInt(guest[0]),
+                        guest.length > 1 ? guest[1] : "tcp",
+                        1);
             }
         }
         return mappings;
+    }
+
+    /** @param protocols one, or several with commas between */
+    static void addPorts(List<PortMapping> mappings, String address, int host, int guest, String protocols, int range) {
+        for (String protocol : protocols.split(",")) {
+            if (host > 0 && (protocol.equals("tcp") || protocol.equals("udp"))) {
+                Protocol parsed = protocol.equals("udp") ? Protocol.UDP : Protocol.TCP;
+                for (int i = 0; i < Math.max(1, range); i++) {
+                    mappings.add(new PortMapping(address.isEmpty() ? "0.0.0.0" : address, host + i, guest + i, parsed));
+                }
+            }
+        }
     }
 }

@@ -1,12 +1,12 @@
 package dev.metacircular.runtime.podman;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Identity;
 import dev.metacircular.model.Name;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 
 /** The labels that containers of ours bear. */
 final class Labels {
@@ -19,6 +19,8 @@ final class Labels {
     static final String IMAGE = "dev.metacircular.image";
     /** The names of podman's secrets that go with the instance. */
     static final String SECRETS = "dev.metacircular.secrets";
+
+    private static final Pattern GENERATIONS = Pattern.compile("[0-9]{1,18}");
 
     private Labels() {}
 
@@ -33,22 +35,22 @@ final class Labels {
     }
 
     /** Empty where a label is missing or faulty: such a container is not ours. */
-    static Optional<Identity> identity(JsonNode labels) {
-        String node = labels.path(NODE).asText("");
-        String service = labels.path(SERVICE).asText("");
-        String component = labels.path(COMPONENT).asText("");
-        String generation = labels.path(GENERATION).asText("");
+    static Optional<Identity> identity(Map<String, String> labels) {
+        String node = labels.getOrDefault(NODE, "");
+        String service = labels.getOrDefault(SERVICE, "");
+        String component = labels.getOrDefault(COMPONENT, "");
+        String generation = labels.getOrDefault(GENERATION, "");
         if (!Name.isValid(node)
                 || !Name.isValid(service)
                 || !Name.isValid(component)
-                || !generation.matches("[0-9]{1,18}")) {
+                || !GENERATIONS.matcher(generation).matches()) {
             return Optional.empty();
         }
         return Optional.of(new Identity(
                 Name.of(node),
                 ComponentId.of(service, component),
                 Long.parseLong(generation),
-                labels.path(DOCUMENT).asText("")));
+                labels.getOrDefault(DOCUMENT, "")));
     }
 
     /** The value of the {@code filters} parameter that asks for what bears all these labels. */

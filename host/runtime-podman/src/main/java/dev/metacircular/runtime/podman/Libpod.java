@@ -53,9 +53,18 @@ final class Libpod implements AutoCloseable {
     }
 
     JsonNode read(Request request, Duration deadline) {
+        return success(request, deadline).json();
+    }
+
+    /** As {@link #read(Request)}, before anything is made of it. */
+    byte[] readBytes(Request request) {
+        return success(request, deadlines.list()).bytes();
+    }
+
+    private Answer success(Request request, Duration deadline) {
         Answer answer = http.call(request, deadline, MAX_ANSWER_BYTES);
         if (answer.isSuccess()) {
-            return answer.json();
+            return answer;
         }
         RuntimeFailure failure = failure(request, answer);
         throw answer.status() >= 500 ? new RuntimeFailure(Kind.UNREACHABLE, message(failure), failure) : failure;

@@ -16,11 +16,6 @@ final class Networks {
     }
 
     void ensure(Network network) {
-        String exists = "look up the network " + network.name();
-        Answer found = libpod.change(Request.get(exists, Libpod.path("/networks/{}/exists", network.name())));
-        if (found.status() == 204) {
-            return;
-        }
         Request request = Request.post("make the network " + network.name(), Libpod.path("/networks/create"))
                 .json(Map.of(
                         "name",

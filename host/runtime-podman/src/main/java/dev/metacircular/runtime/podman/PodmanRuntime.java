@@ -27,6 +27,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Containers of a rootless podman, 4.3 or newer. They run under podman's own service and outlive this process. Start
@@ -50,6 +51,9 @@ public final class PodmanRuntime implements Runtime {
     private final SharedQuestion<List<Instance>> ours;
 
     private final SharedQuestion<List<Instance>> everything;
+    /** Services deployed together are often made from one image. */
+    private final Map<ImageRef, SharedQuestion<Optional<Image>>> lookUps = new ConcurrentHashMap<>();
+
     private final ForeignContainers foreign;
 
     public PodmanRuntime(PodmanOptions options) {
@@ -64,8 +68,10 @@ public final class PodmanRuntime implements Runtime {
         this.exec = new PodmanExec(libpod);
         this.events = new PodmanEvents(libpod, options.socket());
         this.prober = new Prober(containers, exec);
-        this.ours = new SharedQuestion<>(this::listOurs);
-        this.everything = new SharedQuestion<>(() -> containers.list("list containers", "{}"));
+        this.ours = new SharedQuestion<>(containers.repeated(
+                "list instances",
+                Labels.filter(Map.of(Labels.NODE, options.node().value())))::ask);
+        this.everything = new SharedQuestion<>(containers.repeated("list containers", "{}")::ask);
         this.foreign = new ForeignContainers(libpod, containers);
     }
 
@@ -96,7 +102,14 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public Optional<Image> image(ImageRef reference) {
-        return images.find(reference);
+        SharedQuestion<Optional<Image>> lookUp =
+                lookUps.computeIfAbsent(reference, r -> new SharedQuestion<>(() -> images.find(r)));
+        try {
+            return lookUp.ask();
+        } finally {
+            // Those who share it have it; who comes now puts a question of his own.
+            lookUps.remove(reference, lookUp);
+        }
     }
 
     @Override
@@ -128,9 +141,12 @@ public final class PodmanRuntime implements Runtime {
     public InstanceId create(InstanceSpec spec) {
         Identity identity = spec.identity();
         String purpose = "create " + identity.component();
-        Optional<InstanceId> same = find(purpose, identity);
-        if (same.isPresent()) {
-            return same.get();
+        // Under its canonical name, podman itself refuses a second one; under the other one, nothing would.
+        if (!spec.secrets().isEmpty() || containers.exists(purpose, asideName(identity))) {
+            Optional<InstanceId> same = find(purpose, identity);
+            if (same.isPresent()) {
+                return same.get();
+            }
         }
         boolean limits = canLimit(spec);
         Map<String, String> stored = secrets.store(identity, spec.secrets());
@@ -256,11 +272,15 @@ public final class PodmanRuntime implements Runtime {
                 .orElseThrow(() -> new RuntimeFailure(
                         Kind.UNSUPPORTED, "cannot " + verb + instance.name() + ": it bears no labels of this system"));
         String canonical = identity.component().canonicalName();
-        String name = aside ? canonical + ".g" + identity.generation() : canonical;
+        String name = aside ? asideName(identity) : canonical;
         if (!instance.name().equals(name)) {
             change(Request.post(
                     verb + identity.component(), Libpod.path("/containers/{}/rename?name={}", id.value(), name)));
         }
+    }
+
+    private static String asideName(Identity identity) {
+        return identity.component().canonicalName() + ".g" + identity.generation();
     }
 
     private void change(Request request) {
@@ -282,14 +302,7 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public List<Instance> list() {
-        return ours.ask();
-    }
-
-    private List<Instance> listOurs() {
-        String filter = Labels.filter(Map.of(Labels.NODE, options.node().value()));
-        return containers.list("list instances", filter).stream()
-                .filter(i -> i.identity().isPresent())
-                .toList();
+        return ours.ask().stream().filter(i -> i.identity().isPresent()).toList();
     }
 
     @Override

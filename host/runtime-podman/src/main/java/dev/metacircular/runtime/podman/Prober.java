@@ -26,8 +26,9 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * Health checks of containers. HTTP goes through the published port where there is one. A published port of a rootless
- * container accepts connections whether or not the component listens, so TCP, and HTTP without a published port, go to the
- * container's own address from within its network namespace, which a helper process enters.
+ * container accepts connections whether or not the component listens, so for TCP the kernel is asked whether it does
+ * ({@link Listeners}). Where that is not clear, and for HTTP without a published port, a helper process enters the container's network
+ * namespace and connects to its own address.
  */
 final class Prober {
     private static final int MAX_STATUS_LINE_BYTES = 1024;
@@ -133,15 +134,28 @@ final class Prober {
         if (pid <= 0) {
             return new ProbeResult.Unhealthy("it is not running");
         }
+        String address = address(container);
+        boolean http = arguments.size() > 1;
+        switch (Listeners.at(pid, address, Integer.parseInt(arguments.getFirst()))) {
+            case REFUSES -> {
+                return new ProbeResult.Unhealthy("connection refused");
+            }
+            case LISTENS -> {
+                if (!http) {
+                    return new ProbeResult.Healthy();
+                }
+            }
+            case UNCLEAR -> {}
+        }
         List<String> command = new ArrayList<>(
                 List.of("nsenter", "--user", "--net", "--preserve-credentials", "--target", Long.toString(pid), "--"));
-        command.addAll(List.of("bash", "-c", HELPER, "probe", address(container)));
+        command.addAll(List.of("bash", "-c", HELPER, "probe", address));
         command.addAll(arguments);
         try {
             Process process = new ProcessBuilder(command).start();
             try {
                 process.getOutputStream().close();
-                return await(process, arguments.size() > 1, end);
+                return await(process, http, end);
             } finally {
                 process.destroyForcibly();
             }
