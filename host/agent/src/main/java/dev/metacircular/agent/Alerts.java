@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
@@ -41,7 +42,14 @@ final class Alerts implements AutoCloseable {
     private final Map<String, Integer> heldBack = new HashMap<>();
     private final Map<String, StoredEvent> inHand = new HashMap<>();
     private final List<Thread> workers = new ArrayList<>();
+    /** What came of alerts whose end could not be put on record yet, by event: they are not raised again for that. */
+    private final Map<Long, Outcome> unrecorded = new ConcurrentHashMap<>();
+
     private boolean changed;
+
+    private record Outcome(Optional<AlertSent> sent, Optional<String> failure) {
+        static final Outcome HELD_BACK = new Outcome(Optional.empty(), Optional.empty());
+    }
 
     /** Begins with the alerts that an earlier agent still owed. */
     Alerts(Name node, AgentConfig.Alert config, EventStore store, EventLog events, Clock clock) {
@@ -116,33 +124,46 @@ final class Alerts implements AutoCloseable {
     }
 
     private void handle(StoredEvent stored) throws InterruptedException {
-        RegistryEvent event = stored.event();
         try {
-            Urgency urgency = EventLog.Kind.parse(event.kind())
-                    .map(EventLog.Kind::urgency)
-                    .orElse(Urgency.WARNING);
-            if (isCooling(event, urgency)) {
-                store.alertDone(stored.id(), Optional.empty());
-                return;
+            Outcome outcome = unrecorded.get(stored.id());
+            if (outcome == null) {
+                outcome = raise(stored);
+                unrecorded.put(stored.id(), outcome);
             }
-            Optional<String> failure = command.run(stored, urgency, takeHeldBack(event));
-            if (failure.isPresent()) {
-                // No cool-down: the component's next event is told.
-                store.alertDone(stored.id(), Optional.empty());
-                record(event, "the alert of " + event.kind() + " was not delivered: " + failure.get());
-            } else {
-                AlertSent now = new AlertSent(event.service(), event.component(), urgency.level(), clock.instant());
-                store.alertDone(stored.id(), Optional.of(now));
-                synchronized (this) {
-                    sent.put(key(event), now);
-                }
+            if (outcome.failure().isPresent()) {
+                record(stored.event(), outcome.failure().get());
+                unrecorded.put(stored.id(), new Outcome(outcome.sent(), Optional.empty()));
             }
+            store.alertDone(stored.id(), outcome.sent());
+            unrecorded.remove(stored.id());
         } finally {
             synchronized (this) {
-                inHand.remove(key(event));
+                inHand.remove(key(stored.event()));
             }
             wake();
         }
+    }
+
+    /** Runs the command unless the component's cool-down holds it back. */
+    private Outcome raise(StoredEvent stored) throws InterruptedException {
+        RegistryEvent event = stored.event();
+        Urgency urgency =
+                EventLog.Kind.parse(event.kind()).map(EventLog.Kind::urgency).orElse(Urgency.WARNING);
+        if (isCooling(event, urgency)) {
+            return Outcome.HELD_BACK;
+        }
+        Optional<String> failure = command.run(stored, urgency, takeHeldBack(event));
+        if (failure.isPresent()) {
+            // No cool-down: the component's next event is told.
+            return new Outcome(
+                    Optional.empty(),
+                    Optional.of("the alert of " + event.kind() + " was not delivered: " + failure.get()));
+        }
+        AlertSent now = new AlertSent(event.service(), event.component(), urgency.level(), clock.instant());
+        synchronized (this) {
+            sent.put(key(event), now);
+        }
+        return new Outcome(Optional.of(now), Optional.empty());
     }
 
     private void record(RegistryEvent event, String message) {

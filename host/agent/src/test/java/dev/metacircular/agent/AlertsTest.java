@@ -13,6 +13,9 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.Statement;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -155,6 +158,26 @@ class AlertsTest {
         events.component(WEB, EventLog.Kind.EXITED, "six");
         settled();
         assertThat(raised()).hasSize(4);
+    }
+
+    @Test
+    void anAlertThatCannotBePutOnRecordIsNotRaisedAgain() throws Exception {
+        Path lines = directory.resolve("lines");
+        start(Duration.ofSeconds(30), script("echo once >>" + lines).toString());
+        try (Connection other = DriverManager.getConnection("jdbc:sqlite:" + directory.resolve("registry.db"));
+                Statement sql = other.createStatement()) {
+            // As on a full disk: nothing can be written of it for longer than it takes to try again.
+            sql.execute("CREATE TRIGGER full BEFORE UPDATE OF alert ON event BEGIN SELECT RAISE(ABORT, 'full'); END");
+            events.component(WEB, EventLog.Kind.EXITED, "one");
+            await(() -> Files.exists(lines));
+            Thread.sleep(6_000);
+            sql.execute("DROP TRIGGER full");
+        }
+        settled();
+        assertThat(Files.readAllLines(lines)).containsExactly("once");
+        events.component(WEB, EventLog.Kind.EXITED, "two");
+        settled();
+        assertThat(Files.readAllLines(lines)).as("held back by the cool-down").hasSize(1);
     }
 
     @Test
