@@ -6,6 +6,9 @@ import dev.metacircular.definition.AgentConfigFile;
 import dev.metacircular.model.Name;
 import dev.metacircular.registry.EventStore;
 import dev.metacircular.registry.Registry;
+import dev.metacircular.registry.RegistryEvent;
+import dev.metacircular.registry.RegistryException;
+import dev.metacircular.registry.Restored;
 import dev.metacircular.runtime.podman.PodmanOptions;
 import dev.metacircular.runtime.podman.PodmanRuntime;
 import dev.metacircular.runtime.podman.RegistryOptions;
@@ -16,6 +19,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.stream.Collectors;
@@ -42,6 +46,7 @@ final class Agent implements AutoCloseable {
     private final Optional<Alerts> alerts;
     private final AgentServer server;
     private final Housekeeping housekeeping;
+    private final CompletableFuture<RegistryException> failure = new CompletableFuture<>();
 
     /** What an agent works on besides its directory. */
     interface Backends {
@@ -80,7 +85,8 @@ final class Agent implements AutoCloseable {
         this.listen = config.listen();
         Pki pki = new Pki(directory);
         boolean renewed = pki.renewIfDue(node, clock.instant());
-        registry = Registry.open(directory, clock);
+        registry = Registry.open(directory, clock, r -> told(config, clock, r));
+        registry.onDamage(failure::complete);
         Ledger ledger = new RegistryLedger(registry);
         EventLog events = new EventLog(ledger, clock);
         NodeView view = new NodeView(node, registry, ledger);
@@ -162,17 +168,24 @@ final class Agent implements AutoCloseable {
         Thread.startVirtualThread(observations::refreshAvailability);
         Thread.startVirtualThread(() -> Leftovers.collect(runtimes, transfers));
         events.node(EventLog.Kind.AGENT_STARTED, "version " + Version.TEXT);
-        registry.restored()
-                .ifPresent(
-                        r -> events.node(
-                                EventLog.Kind.REGISTRY_RESTORED,
-                                r.why() + "; " + r.snapshot().name() + " took its place: what was changed since "
-                                        + r.lostSince()
-                                        + " is lost, revoked tokens included; the damaged file is " + r.damaged()
-                                        + "; nothing is stopped for what the old rows say until mcp sync, deploy, start or stop of the service"));
         if (renewed) {
             events.node(EventLog.Kind.CERTIFICATE_RENEWED, "the server's certificate now ends on " + pki.serverEnds());
         }
+    }
+
+    private static RegistryEvent told(AgentConfig config, Clock clock, Restored r) {
+        String message = r.why() + "; " + r.snapshot().name() + " took its place: what was changed since "
+                + r.lostSince() + " is lost, revoked tokens included; the damaged file is " + r.damaged()
+                + "; nothing is stopped for what the old rows say until mcp sync, deploy, start or stop of the service";
+        LOG.severe(message);
+        return new RegistryEvent(
+                clock.instant(),
+                "",
+                "",
+                EventLog.Kind.REGISTRY_RESTORED.toString(),
+                message,
+                false,
+                config.alert().isPresent());
     }
 
     /** The machine's, put on or back by a property that tests of a stepped clock set. */
@@ -201,6 +214,11 @@ final class Agent implements AutoCloseable {
     /** Where it listens, with the port that was bound. */
     Address address() {
         return new Address(listen.host(), server.port());
+    }
+
+    /** Completed when the agent can do its work no longer until it is started anew. */
+    CompletableFuture<RegistryException> failure() {
+        return failure;
     }
 
     /** Ends the agent and nothing else: deploys under way get ten seconds, what is left of them is recovered at the next start. */

@@ -1,13 +1,12 @@
 package dev.metacircular.agent;
 
-import dev.metacircular.contract.ExitStatus;
 import dev.metacircular.model.Problem;
+import dev.metacircular.registry.RegistryException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -31,7 +30,7 @@ final class RunCommand implements Callable<Integer> {
     private boolean asRoot;
 
     @Override
-    public Integer call() throws IOException, InterruptedException {
+    public Integer call() throws IOException {
         Path dir = directory.toAbsolutePath().normalize();
         if (!Files.exists(dir.resolve("agent.toml"))) {
             throw Problem.of(Problem.Kind.NOT_FOUND, "it is not an agent's directory: there is no agent.toml in it")
@@ -42,18 +41,13 @@ final class RunCommand implements Callable<Integer> {
         refuseRoot(dir);
         PrintWriter out = spec.commandLine().getOut();
         LogFormat.install();
-        CountDownLatch ended = new CountDownLatch(1);
         Agent agent = Agent.start(dir);
-        Runtime.getRuntime()
-                .addShutdownHook(new Thread(
-                        () -> {
-                            agent.close();
-                            ended.countDown();
-                        },
-                        "shutdown"));
+        Runtime.getRuntime().addShutdownHook(new Thread(agent::close, "shutdown"));
         out.println("ready: node " + agent.node() + " at " + agent.address());
-        ended.await();
-        return ExitStatus.DONE;
+        RegistryException failure = agent.failure().join();
+        throw new RegistryException(
+                failure.getMessage() + "; the agent ends: its next start puts the newest snapshot in its place",
+                failure);
     }
 
     private void refuseRoot(Path dir) throws IOException {

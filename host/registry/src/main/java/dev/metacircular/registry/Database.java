@@ -40,6 +40,7 @@ final class Database implements AutoCloseable {
     private static final Duration BUSY_TIMEOUT = Duration.ofSeconds(5);
 
     private final Path file;
+    private volatile Consumer<RegistryException> onDamage = _ -> {};
     private final ExecutorService writer = Executors.newSingleThreadExecutor(
             Thread.ofPlatform().daemon().name("registry-writer").factory());
     private final ExecutorService readers = Executors.newFixedThreadPool(
@@ -107,18 +108,24 @@ final class Database implements AutoCloseable {
     /** Tells damage of the file (SQLite documentation, "Result and Error Codes") from every other failure. */
     private static RegistryException failed(Path file, String message, Exception failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
-            if (cause instanceof SQLException sql && isDamage(sql.getErrorCode())) {
+            if (cause instanceof SQLException sql && isDamage(sql)) {
                 return new DamagedException("the registry " + file + " is damaged: " + sql.getMessage(), failure);
             }
         }
         return new RegistryException(message, failure);
     }
 
-    private static boolean isDamage(int code) {
+    /** A table that every version has is missing where zeros took the place of the first page. */
+    private static boolean isDamage(SQLException failure) {
+        int error = 1;
         int corrupt = 11;
         int notADatabase = 26;
         int shortRead = 522;
-        return (code & 0xff) == corrupt || (code & 0xff) == notADatabase || code == shortRead;
+        int code = failure.getErrorCode();
+        return (code & 0xff) == corrupt
+                || (code & 0xff) == notADatabase
+                || code == shortRead
+                || (code == error && String.valueOf(failure.getMessage()).contains("no such table"));
     }
 
     private Handle openHandle(boolean readOnly) throws SQLException {
@@ -139,6 +146,11 @@ final class Database implements AutoCloseable {
 
     private String url() {
         return "jdbc:sqlite:" + file.toAbsolutePath();
+    }
+
+    /** Calls that at each piece of work that finds the file damaged. */
+    void onDamage(Consumer<RegistryException> listener) {
+        onDamage = listener;
     }
 
     private void check() {
@@ -228,8 +240,14 @@ final class Database implements AutoCloseable {
             switch (e.getCause()) {
                 case RegistryException known -> throw known;
                 case ProblemException refusal -> throw refusal;
-                case Exception cause ->
-                    throw failed(file, "the registry " + file + " failed: " + firstLine(cause), cause);
+                case Exception cause -> {
+                    RegistryException failure =
+                            failed(file, "the registry " + file + " failed: " + firstLine(cause), cause);
+                    if (failure instanceof DamagedException damage) {
+                        onDamage.accept(damage);
+                    }
+                    throw failure;
+                }
                 case Error error -> throw error;
                 case null, default -> throw new IllegalStateException(e);
             }

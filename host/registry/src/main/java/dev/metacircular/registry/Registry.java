@@ -12,6 +12,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.jdbi.v3.core.Handle;
 
@@ -37,7 +39,7 @@ public final class Registry implements AutoCloseable {
 
     private final Optional<Restored> restored;
 
-    private Registry(Path directory, Clock clock) {
+    private Registry(Path directory, Clock clock, Function<Restored, RegistryEvent> told) {
         this.clock = clock;
         this.snapshots = new Snapshots(directory, clock);
         Path file = directory.resolve("registry.db");
@@ -47,13 +49,8 @@ public final class Registry implements AutoCloseable {
             snapshots.requireContent(file);
             opened = Database.open(file, snapshots::take);
         } catch (DamagedException e) {
-            replaced = Optional.of(snapshots.replace(file, e));
+            replaced = Optional.of(snapshots.replace(file, e, told));
             opened = Database.open(file, snapshots::take);
-            Loss loss = new Loss(clock.instant(), replaced.get());
-            opened.run(h -> {
-                Restoring.markAll(h);
-                Losses.record(h, loss);
-            });
         }
         this.database = opened;
         this.restored = replaced;
@@ -68,10 +65,19 @@ public final class Registry implements AutoCloseable {
      * Opens {@code registry.db} in the directory, making it where there is none, and brings it to this version's form after taking
      * a snapshot. In the place of a damaged file the newest good snapshot is put, see {@link #restored}.
      *
+     * @param told the event that tells of a loss, recorded in one with it
      * @throws RegistryException if it cannot be opened, is newer than this program, or is damaged and there is no good snapshot
      */
+    public static Registry open(Path directory, Clock clock, Function<Restored, RegistryEvent> told) {
+        return new Registry(directory, clock, told);
+    }
+
+    /** The same, with a plain event of the node's. */
     public static Registry open(Path directory, Clock clock) {
-        return new Registry(directory, clock);
+        return open(
+                directory,
+                clock,
+                r -> new RegistryEvent(clock.instant(), "", "", "registry_restored", r.why(), false, false));
     }
 
     public List<RegisteredService> services() {
@@ -493,6 +499,11 @@ public final class Registry implements AutoCloseable {
     /** The last time that a snapshot took the place of a damaged registry; empty if none ever did. */
     public Optional<Loss> loss() {
         return database.read(Losses::last);
+    }
+
+    /** Calls that whenever the file is found damaged while it is open: only opening it anew restores a snapshot. */
+    public void onDamage(Consumer<RegistryException> listener) {
+        database.onDamage(listener);
     }
 
     @Override

@@ -22,6 +22,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -100,6 +101,7 @@ final class Snapshots {
             for (Path old : others.subList(0, Math.max(0, others.size() - OTHERS_KEPT))) {
                 Files.delete(old);
                 Files.deleteIfExists(Path.of(old + "-wal"));
+                Files.deleteIfExists(Path.of(old + "-shm"));
             }
         }
     }
@@ -257,11 +259,12 @@ final class Snapshots {
     }
 
     /**
-     * Puts the newest usable snapshot in the place of a damaged registry, which is kept.
+     * Puts the newest usable snapshot in the place of a damaged registry, which is kept. The loss is on record in the file before it
+     * takes the place; a crash between leaves no registry, which is as damaged.
      *
      * @throws DamagedException the same, if there is none
      */
-    Restored replace(Path registry, DamagedException damage) {
+    Restored replace(Path registry, DamagedException damage, Function<Restored, RegistryEvent> told) {
         for (Snapshot snapshot : all()) {
             if (!snapshot.name().startsWith("registry-")) {
                 continue;
@@ -270,7 +273,16 @@ final class Snapshots {
             if (copy.isPresent()) {
                 try {
                     Path damaged = fresh("damaged");
-                    for (String end : List.of("-wal", "-shm", "")) {
+                    Restored restored = new Restored(snapshot, damaged, String.valueOf(damage.getMessage()));
+                    try (Database marked = Database.open(copy.get(), _ -> {})) {
+                        marked.run(h -> {
+                            Restoring.markAll(h);
+                            Losses.record(h, new Loss(clock.instant(), restored));
+                            EventStore.append(h, told.apply(restored));
+                        });
+                    }
+                    force(copy.get());
+                    for (String end : List.of("", "-wal", "-shm")) {
                         Path part = Path.of(registry + end);
                         if (Files.exists(part)) {
                             Files.move(part, Path.of(damaged + end), StandardCopyOption.REPLACE_EXISTING);
@@ -279,7 +291,7 @@ final class Snapshots {
                     Files.move(copy.get(), registry, StandardCopyOption.ATOMIC_MOVE);
                     sync(registry);
                     prune();
-                    return new Restored(snapshot, damaged, String.valueOf(damage.getMessage()));
+                    return restored;
                 } catch (IOException e) {
                     throw new RegistryException("cannot restore " + snapshot.name() + ": " + e.getMessage(), e);
                 }

@@ -117,6 +117,8 @@ class BackupsTest {
             assertThat(fresh.backups().list()).containsExactly(uploaded);
             fresh.backups().restore(uploaded.name());
             assertThat(fresh.service(SHOP)).isPresent();
+            assertThat(fresh.reserveGeneration(SHOP)).isGreaterThan(10_000);
+            assertThat(fresh.reserveGeneration(Name.of("unknown"))).isGreaterThan(10_000);
         }
     }
 

@@ -14,10 +14,12 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A damaged registry, and the snapshot that takes its place. */
 class RestoredTest {
@@ -105,6 +107,71 @@ class RestoredTest {
         try (Registry registry = open()) {
             assertThat(registry.reserveGeneration(SHOP)).isGreaterThan(21);
             assertThat(registry.reserveGeneration(Name.of("later"))).isGreaterThan(20);
+        }
+    }
+
+    @Test
+    void aDeployThatWasUnderWayAtTheSnapshotIsNotUndoneAfterItsEnd() throws IOException {
+        RegisteredComponent web =
+                new RegisteredComponent(ComponentId.of("shop", "web"), Desired.RUNNING, 1, 1, "doc", "digest", "image");
+        try (Registry registry = open()) {
+            long generation = registry.reserveGeneration(SHOP);
+            registry.beginDeploy(
+                    new PendingDeploy(SHOP, generation, Instant.EPOCH, "test", false, true, List.of(web), List.of()),
+                    0);
+            registry.snapshot();
+            registry.commitDeploy(SHOP);
+            registry.endDeploy(SHOP);
+        }
+        damage(Damage.TRUNCATED);
+        try (Registry registry = open()) {
+            assertThat(registry.restored()).isPresent();
+            assertThat(registry.pendingDeploys()).isEmpty();
+        }
+    }
+
+    @Test
+    void theLossIsToldWithTheReplacementUnderANumberThatNoLostEventHad() throws IOException {
+        RegistryEvent event = new RegistryEvent(Instant.EPOCH, "", "", "agent_started", "", false, false);
+        long lost;
+        try (Registry registry = open()) {
+            registry.events().record(List.of(event), List.of());
+            registry.snapshot();
+            registry.events().record(List.of(event, event, event), List.of());
+            lost = registry.events().lastId();
+        }
+        damage(Damage.TRUNCATED);
+        try (Registry registry = open()) {
+            List<StoredEvent> after = registry.events().next(EventQuery.ALL, lost, 10);
+            assertThat(after).extracting(e -> e.event().kind()).containsExactly("registry_restored");
+        }
+        try (Registry registry = open()) {
+            assertThat(registry.events().next(EventQuery.ALL, lost, 10)).hasSize(1);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void damageWhileItIsOpenIsTold(boolean cut) throws IOException {
+        List<RegistryException> told = new CopyOnWriteArrayList<>();
+        try (Registry registry = open()) {
+            for (int i = 0; i < 200; i++) {
+                adopt(registry, "s" + i, 0);
+            }
+            registry.snapshot();
+            registry.onDamage(told::add);
+            assertThat(registry.services()).hasSize(200);
+            assertThat(told).isEmpty();
+            for (String end : List.of("", "-wal")) {
+                Path part = directory.resolve("registry.db" + end);
+                Files.write(part, new byte[cut ? 0 : (int) Math.min(Files.size(part), 100_000)]);
+            }
+            assertThatThrownBy(() -> {
+                        adopt(registry, "one", 0);
+                        registry.services();
+                    })
+                    .isInstanceOf(DamagedException.class);
+            assertThat(told).isNotEmpty();
         }
     }
 
