@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /** The events of one round: the node's own, those of the service that was touched, and those of others. */
 final class RoundEvents {
@@ -26,9 +27,10 @@ final class RoundEvents {
         return event.get("kind").asText();
     }
 
-    List<JsonNode> ofOthers() {
+    List<String> ofOthers() {
         return events.stream()
                 .filter(e -> !service(e).isEmpty() && !service(e).equals(touched))
+                .map(RoundEvents::tell)
                 .toList();
     }
 
@@ -51,5 +53,22 @@ final class RoundEvents {
             }
         }
         return repeated;
+    }
+
+    /** In one line, in the order of their numbers. */
+    @Override
+    public String toString() {
+        return events.stream().map(RoundEvents::tell).collect(Collectors.joining(", ", "[", "]"));
+    }
+
+    private static String tell(JsonNode event) {
+        return "%d %s %s/%s%s \"%s\""
+                .formatted(
+                        event.get("id").asLong(),
+                        kind(event),
+                        service(event),
+                        event.get("component").asText(),
+                        event.path("net").asBoolean() ? " (net)" : "",
+                        event.get("message").asText());
     }
 }

@@ -123,12 +123,7 @@ final class DeployService {
             journal = Optional.of(pending);
             executor.run(first, commit, generation);
             commit(prepared, commit, listener);
-            boolean removed = removeOld(pending, executor, commit);
-            // Before the journal's entry goes: what is not recorded when the agent is killed, the next one records.
-            boolean recorded = record(by, prepared, pending);
-            if (removed && recorded) {
-                end(service);
-            }
+            finish(by, prepared, pending, executor, commit);
             return new Outcome(generation, parts(prepared, rows), Optional.empty());
         } catch (PlanExecutor.OperationFailed e) {
             return undo(prepared, journal, e, listener);
@@ -165,43 +160,23 @@ final class DeployService {
         listener.operation(index, operation, DeployListener.Status.DONE, "");
     }
 
-    /** Returns whether nothing of what the committed deploy replaced is left. */
-    private boolean removeOld(PendingDeploy pending, PlanExecutor executor, int commit) {
+    /** Removes what the committed deploy replaced, and ends it; where that cannot be done now, the recovery does. */
+    private void finish(
+            String by, DeployPlanner.Prepared prepared, PendingDeploy pending, PlanExecutor executor, int commit) {
+        Name service = pending.service();
+        EventLog.Entry entry = EventLog.Entry.of(
+                service,
+                EventLog.Kind.DEPLOYED,
+                "generation " + pending.generation() + " by " + by + ": "
+                        + prepared.plan().operations().size() + " operations");
+        Map<ComponentId, Recorded> touched =
+                Recorded.afterDeploy(pending, prepared.plan().touched());
         try {
             executor.run(commit + 1, executor.size(), pending.generation());
-            return true;
+            tracks.endDeploy(service, entry, touched);
         } catch (PlanExecutor.OperationFailed | RegistryException e) {
-            blockOld(pending.service(), e);
-            return false;
+            recovery.leave(service, "the deploy is still to be finished: " + e.getMessage(), entry, touched);
         }
-    }
-
-    private boolean record(String by, DeployPlanner.Prepared prepared, PendingDeploy pending) {
-        try {
-            tracks.didToService(
-                    EventLog.Entry.of(
-                            pending.service(),
-                            EventLog.Kind.DEPLOYED,
-                            "generation " + pending.generation() + " by " + by + ": "
-                                    + prepared.plan().operations().size() + " operations"),
-                    Recorded.afterDeploy(pending, prepared.plan().touched()));
-            return true;
-        } catch (RegistryException e) {
-            locks.block(pending.service(), "the deploy is still to be recorded: " + e.getMessage());
-            return false;
-        }
-    }
-
-    private void end(Name service) {
-        try {
-            ledger.endDeploy(service);
-        } catch (RegistryException e) {
-            blockOld(service, e);
-        }
-    }
-
-    private void blockOld(Name service, Exception why) {
-        locks.block(service, "old instances are still to be removed: " + why.getMessage());
     }
 
     private Outcome undo(
@@ -211,6 +186,7 @@ final class DeployService {
             DeployListener listener) {
         Name service = prepared.service().name();
         List<Operation> operations = prepared.plan().operations();
+        Optional<String> left = Optional.empty();
         String after = "";
         if (journal.isPresent()) {
             try {
@@ -218,7 +194,7 @@ final class DeployService {
                 reportUndone(operations, failure.index(), listener);
                 after = faults.isEmpty() ? "" : "; not everything could be brought back: " + String.join("; ", faults);
             } catch (RuntimeFailure | RegistryException e) {
-                locks.block(service, "a failed deploy is still to be undone: " + e.getMessage());
+                left = Optional.of("a failed deploy is still to be undone: " + e.getMessage());
                 after = "; it cannot be undone yet (" + e.getMessage() + "), the agent goes on trying";
             }
         }
@@ -227,14 +203,22 @@ final class DeployService {
         }
         Problem problem = failure.problem();
         Problem told = new Problem(problem.kind(), problem.what() + after, problem.where(), problem.next());
+        EventLog.Entry entry = EventLog.Entry.of(
+                service,
+                EventLog.Kind.DEPLOY_FAILED,
+                (told.where().isEmpty() ? "" : told.where() + ": ") + told.what());
+        Map<ComponentId, Recorded> touched =
+                journal.map(Recorded::afterRollBack).orElse(Map.of());
         try {
-            tracks.didToService(
-                    EventLog.Entry.of(
-                            service,
-                            EventLog.Kind.DEPLOY_FAILED,
-                            (told.where().isEmpty() ? "" : told.where() + ": ") + told.what()),
-                    journal.map(Recorded::afterRollBack).orElse(Map.of()));
+            if (left.isPresent()) {
+                recovery.leave(service, left.get(), entry, touched);
+            } else {
+                tracks.endDeploy(service, entry, touched);
+            }
         } catch (RegistryException e) {
+            if (journal.isPresent()) {
+                recovery.leave(service, "a failed deploy is still to be recorded: " + e.getMessage(), entry, touched);
+            }
             told = new Problem(told.kind(), told.what() + "; " + e.getMessage(), told.where(), told.next());
         }
         return new Outcome(prepared.plan().baseGeneration(), failedParts(prepared, failure), Optional.of(told));

@@ -189,7 +189,16 @@ final class EventLog {
     /** Records events and, with them, what is now recorded of components: all or nothing. */
     void record(List<Entry> entries, List<ComponentState> states) {
         List<RegistryEvent> events = entries.stream().map(this::event).toList();
-        List<Long> ids = ledger.recordEvents(events, states);
+        recorded(ledger.recordEvents(events, states), events);
+    }
+
+    /** Ends a deploy's journal entry with the event that tells how it ended, and what is now recorded of components: all or nothing. */
+    void endDeploy(Name service, Entry entry, List<ComponentState> states) {
+        List<RegistryEvent> events = List.of(event(entry));
+        recorded(ledger.endDeploy(service, events, states), events);
+    }
+
+    private void recorded(List<Long> ids, List<RegistryEvent> events) {
         List<StoredEvent> stored = new ArrayList<>();
         for (int i = 0; i < ids.size(); i++) {
             stored.add(new StoredEvent(ids.get(i), events.get(i)));

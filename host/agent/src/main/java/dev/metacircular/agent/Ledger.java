@@ -18,7 +18,7 @@ interface Ledger {
 
     void commitDeploy(Name service);
 
-    void endDeploy(Name service);
+    List<Long> endDeploy(Name service, List<RegistryEvent> events, List<ComponentState> states);
 
     List<PendingDeploy> pendingDeploys();
 

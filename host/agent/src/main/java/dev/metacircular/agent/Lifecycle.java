@@ -110,9 +110,10 @@ final class Lifecycle {
         return all;
     }
 
+    /** That its end was asked for is forgotten once it runs again: whatever dies in between, it has not ended by itself. */
     void start(InstanceId instance) {
-        view.clearStop(instance);
         runtimes.of(instance).start(instance);
+        view.clearStop(instance);
     }
 
     /** Ends it; that its end is asked for is written down first. */

@@ -182,11 +182,13 @@ final class OperatorActions {
                         .next("mcp deploy " + target)
                         .exception();
             });
+            long began = System.nanoTime();
             List<Instance> now = list(service);
             List<Outcome.Part> parts = new ArrayList<>();
             for (KnownService.Member m : service.components()) {
                 if (target.includes(m.id().component())) {
-                    parts.add(restart(service, m, Instances.chosen(now, m.id(), service.generation()), target));
+                    Optional<Instance> instance = Instances.chosen(now, m.id(), service.generation());
+                    parts.add(restart(service, m, instance, target, began));
                 }
             }
             return new Outcome(service.generation(), parts, Optional.empty());
@@ -194,7 +196,7 @@ final class OperatorActions {
     }
 
     private Outcome.Part restart(
-            KnownService service, KnownService.Member m, Optional<Instance> instance, Target target) {
+            KnownService service, KnownService.Member m, Optional<Instance> instance, Target target, long beganNanos) {
         Name component = m.id().component();
         if (m.desired() != Desired.RUNNING) {
             if (target.component().isPresent()) {
@@ -207,6 +209,9 @@ final class OperatorActions {
         }
         try {
             if (instance.filter(Instances::isRunning).isPresent()) {
+                // What is on record must name the run that ends, or the next one could be taken for it.
+                tracks.see(new Tracks.Look(
+                        m.id(), m.desired(), m.component().restart(), instance, false, beganNanos, false));
                 lifecycle.stop(instance.get().id());
             }
             return start(service, m, instance, "restarted");

@@ -36,6 +36,12 @@ final class Recovery {
     /** Generations that were undone while this agent runs; an instance of one that turns up later is an orphan. */
     private final Set<Undone> undone = ConcurrentHashMap.newKeySet();
 
+    /** How deploys that this agent could not finish or undo at once are told when they are. */
+    private final Map<Name, Owed> owed = new ConcurrentHashMap<>();
+
+    /** @param touched how the deploy's components are then */
+    private record Owed(EventLog.Entry entry, Map<ComponentId, Recorded> touched) {}
+
     private record Undone(Name service, long generation) {}
 
     Recovery(Runtimes runtimes, Ledger ledger, NodeView view, Lifecycle lifecycle, ServiceLocks locks, Tracks tracks) {
@@ -82,8 +88,9 @@ final class Recovery {
         if (pending.isPresent() && pending.get().committed()) {
             view.refresh(service);
             rollForward(pending.get());
-            tracks.didToService(
-                    EventLog.Entry.of(
+            tracks.endDeploy(
+                    service,
+                    owed(
                             service,
                             EventLog.Kind.ROLLED_FORWARD,
                             "the deploy of generation " + pending.get().generation()
@@ -91,20 +98,38 @@ final class Recovery {
                     Recorded.afterDeploy(pending.get(), Recorded.touchedBy(pending.get())));
         } else if (pending.isPresent()) {
             List<String> faults = rollBack(pending.get());
-            tracks.didToService(
-                    EventLog.Entry.of(
+            tracks.endDeploy(
+                    service,
+                    owed(
                             service,
                             EventLog.Kind.ROLLED_BACK,
                             "the deploy of generation " + pending.get().generation()
                                     + " was cut short; what ran before runs again"
                                     + (faults.isEmpty() ? "" : ", but: " + String.join("; ", faults))),
                     Recorded.afterRollBack(pending.get()));
+        } else {
+            // The entry was ended and told, and the answer was lost.
+            Optional.ofNullable(owed.get(service)).ifPresent(o -> tracks.know(o.touched()));
         }
+        owed.remove(service);
         locks.unblock(service);
     }
 
+    private EventLog.Entry owed(Name service, EventLog.Kind kind, String message) {
+        return Optional.ofNullable(owed.get(service))
+                .map(Owed::entry)
+                .orElseGet(() -> EventLog.Entry.of(service, kind, message));
+    }
+
+    /** Leaves a deploy whose journal entry stands to be finished, or undone, as soon as that can be, and to be told by this event then. */
+    void leave(Name service, String why, EventLog.Entry entry, Map<ComponentId, Recorded> touched) {
+        owed.put(service, new Owed(entry, touched));
+        locks.block(service, why);
+    }
+
     /**
-     * Removes what the deploy made, and gives the instances that were there their names back and starts those that ran.
+     * Removes what the deploy made, and gives the instances that were there their names back and starts those that ran. The journal's
+     * entry stands until {@link Tracks#endDeploy}.
      *
      * @return what could not be brought back although the runtime answers; the supervisor goes on with it
      * @throws RuntimeFailure if it must be tried again
@@ -135,7 +160,6 @@ final class Recovery {
             }
         }
         awaitHeld(pending.service(), started, faults);
-        ledger.endDeploy(pending.service());
         return faults;
     }
 
@@ -178,9 +202,8 @@ final class Recovery {
     }
 
     /** Removes what the committed deploy replaced or dropped. */
-    void rollForward(PendingDeploy pending) {
+    private void rollForward(PendingDeploy pending) {
         pending.before().stream().filter(PendingDeploy.Before::removedByIt).forEach(b -> lifecycle.remove(id(b)));
-        ledger.endDeploy(pending.service());
     }
 
     private static InstanceId id(PendingDeploy.Before before) {

@@ -31,8 +31,8 @@ record RegistryLedger(Registry registry) implements Ledger {
     }
 
     @Override
-    public void endDeploy(Name service) {
-        registry.endDeploy(service);
+    public List<Long> endDeploy(Name service, List<RegistryEvent> events, List<ComponentState> states) {
+        return registry.endDeploy(service, events, states);
     }
 
     @Override

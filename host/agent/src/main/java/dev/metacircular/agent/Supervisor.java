@@ -197,6 +197,10 @@ final class Supervisor {
 
     private void note(KnownService service, KnownService.Member m, List<Instance> own, long beganNanos) {
         Optional<Instance> chosen = Instances.chosen(own, m.id(), service.generation());
+        // An agent that was killed right after a start had no time to forget that the end before it was asked for.
+        chosen.map(Instance::id)
+                .filter(i -> view.stopRequested(i) && tracks.isNewRun(m.id(), chosen.get()))
+                .ifPresent(view::clearStop);
         tracks.see(new Tracks.Look(
                 m.id(),
                 m.desired(),

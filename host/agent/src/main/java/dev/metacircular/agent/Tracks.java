@@ -5,6 +5,7 @@ import dev.metacircular.agent.EventLog.Kind;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.InstanceState;
+import dev.metacircular.model.Name;
 import dev.metacircular.model.Observation;
 import dev.metacircular.model.RestartPolicy;
 import dev.metacircular.registry.ComponentState;
@@ -20,6 +21,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /**
  * What is on record of each component, in memory and in the registry. A change and the event that tells it are written in one
@@ -213,11 +215,16 @@ final class Tracks {
         looked.add(id);
     }
 
-    /** Records what was done to a service, and how those of its components that it touched are after it. */
-    synchronized void didToService(Entry entry, Map<ComponentId, Recorded> touched) {
+    /** Puts down how components are after what has been told already. */
+    synchronized void know(Map<ComponentId, Recorded> states) {
+        states.forEach((id, now) -> put(id, of(id).fresh().with(now), List.of()));
+    }
+
+    /** Ends a deploy's journal entry with the event that tells how it ended, and how those of its components that it touched are now. */
+    synchronized void endDeploy(Name service, Entry entry, Map<ComponentId, Recorded> touched) {
         Map<ComponentId, Track> tracks = new HashMap<>();
         touched.forEach((id, now) -> tracks.put(id, of(id).fresh().with(now)));
-        write(tracks, List.of(entry));
+        write(tracks, states -> events.endDeploy(service, entry, states));
         looked.addAll(touched.keySet());
     }
 
@@ -250,17 +257,15 @@ final class Tracks {
 
     private void put(ComponentId id, Track track, List<Entry> entries) {
         if (!entries.isEmpty() || !track.equals(of(id))) {
-            write(Map.of(id, track), entries);
+            write(Map.of(id, track), states -> events.record(entries, states));
         }
     }
 
-    private void write(Map<ComponentId, Track> tracks, List<Entry> entries) {
+    private void write(Map<ComponentId, Track> tracks, Consumer<List<ComponentState>> record) {
         try {
-            events.record(
-                    entries,
-                    tracks.entrySet().stream()
-                            .map(e -> e.getValue().state(e.getKey()))
-                            .toList());
+            record.accept(tracks.entrySet().stream()
+                    .map(e -> e.getValue().state(e.getKey()))
+                    .toList());
         } catch (RuntimeException e) {
             // Nothing was written: the change is seen again, and told as one that nobody looked at.
             looked.removeAll(tracks.keySet());
@@ -285,6 +290,12 @@ final class Tracks {
                         && (instance.isEmpty() || instance.get().id().value().equals(r.instance()))
                 ? OptionalInt.of(r.status())
                 : OptionalInt.empty();
+    }
+
+    /** Whether it runs, and what is on record of it is another run, or none. */
+    synchronized boolean isNewRun(ComponentId id, Instance instance) {
+        Recorded seen = Recorded.seen(Optional.of(instance), false);
+        return seen.what() == Recorded.What.RUNNING && !of(id).recorded().explains(seen);
     }
 
     synchronized void setDue(ComponentId id, Optional<Instant> when) {

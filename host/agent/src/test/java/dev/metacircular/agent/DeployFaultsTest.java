@@ -29,6 +29,9 @@ class DeployFaultsTest {
     private static final Name SHOP = Name.of("shop");
     private static final String IMAGE = "registry.example:5000/shop";
 
+    private static final List<String> GOOD_ENDS = List.of("deployed", "rolled_forward");
+    private static final List<String> BAD_ENDS = List.of("deploy_failed", "rolled_back");
+
     @TempDir
     private Path directory;
 
@@ -79,6 +82,7 @@ class DeployFaultsTest {
         for (int index = 0; more; index++) {
             try (TestNode node = prepared(index)) {
                 Instance calm = node.only(new ComponentId(SHOP, Name.of("calm")));
+                int events = node.eventKinds().size();
                 node.steps.spoil(index, fault);
                 boolean died = deploySpoiled(node);
                 more = node.steps.seen().size() > index;
@@ -89,6 +93,8 @@ class DeployFaultsTest {
                 node.settle();
                 String where = fault + " at call " + index + " " + node.steps.seen();
                 boolean isNew = requireConsistent(node, where);
+                List<String> all = node.eventKinds();
+                requireToldOnce(all.subList(events, all.size()), isNew, where);
                 oldOnes += isNew ? 0 : 1;
                 newOnes += isNew ? 1 : 0;
                 Instance calmNow = node.only(calm.identity().orElseThrow().component());
@@ -100,6 +106,14 @@ class DeployFaultsTest {
         }
         assertThat(oldOnes).as("faults before the commit").isGreaterThan(10);
         assertThat(newOnes).as("faults after the commit").isGreaterThan(1);
+    }
+
+    /** A deploy is one event, however it ended; one that never began may be none. */
+    private static void requireToldOnce(List<String> kinds, boolean isNew, String where) {
+        String told = where + " told " + kinds;
+        assertThat(kinds).as(told).filteredOn(GOOD_ENDS::contains).hasSize(isNew ? 1 : 0);
+        assertThat(kinds).as(told).filteredOn(BAD_ENDS::contains).hasSizeLessThanOrEqualTo(isNew ? 0 : 1);
+        assertThat(kinds).as(told).doesNotContain("exited", "removed", "running", "started", "stopped", "recovered");
     }
 
     /** @return whether the agent died of it */

@@ -24,10 +24,12 @@ public final class EventStore {
      * @return the events' numbers
      */
     public List<Long> record(List<RegistryEvent> events, List<ComponentState> states) {
-        return database.write(h -> {
-            states.forEach(s -> put(h, s));
-            return events.stream().map(e -> append(h, e)).toList();
-        });
+        return database.write(h -> record(h, events, states));
+    }
+
+    static List<Long> record(Handle h, List<RegistryEvent> events, List<ComponentState> states) {
+        states.forEach(s -> put(h, s));
+        return events.stream().map(e -> append(h, e)).toList();
     }
 
     /** What was last recorded of each component. */

@@ -204,11 +204,19 @@ public final class Registry implements AutoCloseable {
         });
     }
 
-    /** Removes the journal entry, after the deploy's last effect. */
-    public void endDeploy(Name service) {
-        database.run(h -> h.createUpdate("DELETE FROM pending_deploy WHERE service = :s")
-                .bind("s", service.value())
-                .execute());
+    /**
+     * Removes the journal entry, after the deploy's last effect, with the events that tell its end and what is recorded of its components:
+     * whatever dies whenever, it is told once.
+     *
+     * @return the events' numbers
+     */
+    public List<Long> endDeploy(Name service, List<RegistryEvent> events, List<ComponentState> states) {
+        return database.write(h -> {
+            h.createUpdate("DELETE FROM pending_deploy WHERE service = :s")
+                    .bind("s", service.value())
+                    .execute();
+            return EventStore.record(h, events, states);
+        });
     }
 
     public List<PendingDeploy> pendingDeploys() {

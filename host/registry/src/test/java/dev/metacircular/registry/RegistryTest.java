@@ -86,7 +86,7 @@ final class RegistryTest {
                         .map(RegisteredService::generation)
                         .orElse(0L));
         registry.commitDeploy(deploy.service());
-        registry.endDeploy(deploy.service());
+        assertThat(registry.endDeploy(deploy.service(), List.of(), List.of())).isEmpty();
     }
 
     private static void assertRefused(Problem.Kind kind, ThrowingCallable call) {
