@@ -121,7 +121,7 @@ class RestoredTest {
                     0);
             registry.snapshot();
             registry.commitDeploy(SHOP);
-            registry.endDeploy(SHOP);
+            assertThat(registry.endDeploy(SHOP, List.of(), List.of())).isEmpty();
         }
         damage(Damage.TRUNCATED);
         try (Registry registry = open()) {
