@@ -15,6 +15,7 @@ pub fn run() void {
     places();
     access();
     lifetimes();
+    gone();
     parts();
     refusals();
     crowd();
@@ -118,6 +119,33 @@ fn lifetimes() void {
     t.expect(@src(), good, "and by a mapping");
     free(again, pages);
     t.expect(@src(), conformance.stats().pages_free > held.pages_free + pages - 8, "given back with the last");
+}
+
+/// Freed, replaced or discarded pages of a share are no longer reached by what the processor remembers of them, also where the neighbours stay.
+fn gone() void {
+    const stack = uk.reserve(handlers.stack_bytes) catch @panic("no stack");
+    handlers.install(true, false, stack) catch t.expect(@src(), false, "handlers");
+    const first = reserve(8);
+    for (0..8) |index| word(first + index * page).* = 0x11 * (index + 1);
+    t.ok(@src(), .mem_unshare, .{share(first, 2)});
+    t.expect(@src(), word(first).* == 0x11 and word(first + page).* == 0x22, "held by the mapping");
+    free(first, 2);
+    t.expect(@src(), !handlers.canRead(first) and !handlers.canWrite(first + page), "freed");
+    t.ok(@src(), .mem_unshare, .{share(first + 2 * page, 2)});
+    t.expect(@src(), word(first + 2 * page).* == 0x33 and word(first + 3 * page).* == 0x44, "held by the mapping");
+    var mapped: u64 = 0;
+    t.ok(@src(), .mem_map, .{ first + 2 * page, 2 * page, abi.MemFlags{ .read = true, .write = true, .fixed = true }, 0, 0, &mapped });
+    t.expect(@src(), word(first + 2 * page).* == 0 and word(first + 3 * page).* == 0, "replaced");
+    t.ok(@src(), .mem_unshare, .{share(first + 4 * page, 2)});
+    word(first + 4 * page).* = 5;
+    t.ok(@src(), .mem_discard, .{ first + 4 * page, 2 * page });
+    free(first + 4 * page, 2);
+    t.expect(@src(), !handlers.canRead(first + 4 * page) and !handlers.canRead(first + 5 * page), "discarded, then freed");
+    t.expect(@src(), word(first + 6 * page).* == 0x77 and word(first + 7 * page).* == 0x88, "the neighbours");
+    t.ok(@src(), .task_set_fault_handler, .{ 0, 0, 0, 0 });
+    uk.release(stack);
+    free(first + 2 * page, 2);
+    free(first + 6 * page, 2);
 }
 
 /// Mappings of parts, at offsets; mappings that meet become one region and are split again.

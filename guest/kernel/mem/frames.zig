@@ -126,6 +126,8 @@ pub fn release(frame: Frame) void {
 pub const Pending = struct {
     head: u32 = none,
     count: u32 = 0,
+    /// Translations taken away of frames that are still somebody's.
+    borrowed: u32 = 0,
 
     pub fn add(pending: *Pending, frame: Frame) void {
         link(frame).* = pending.head;

@@ -182,7 +182,7 @@ pub fn clear(start: u64, end: u64, pending: *frames.Pending, budget: u32) u64 {
     std.debug.assert(end <= limits.user_address_end);
     var address = start;
     while (address < end) {
-        if (pending.count >= budget) return address;
+        if (pending.count + pending.borrowed >= budget) return address;
         address = clearStep(address, end, pending);
     }
     return end;
@@ -204,6 +204,8 @@ fn clearStep(address: u64, end: u64, pending: *frames.Pending) u64 {
         if (entry.* & borrowed == 0) {
             pending.add(frameOf(entry.*));
             user_frames -= 1;
+        } else {
+            pending.borrowed += 1;
         }
         entry.* = 0;
     }

@@ -200,7 +200,7 @@ fn removeRange(start: u64, end: u64) Error!void {
     lock.release();
 }
 
-/// Gives the frames of a range back, in pieces. Until a piece is flushed everywhere its frames are nobody's.
+/// Gives the frames of a range back, in pieces. Until a piece is flushed everywhere its frames are nobody's; borrowed ones may go with their owner.
 fn clearTables(start: u64, end: u64) void {
     var at = start;
     while (at < end) {
@@ -208,7 +208,7 @@ fn clearTables(start: u64, end: u64) void {
         lock.acquire();
         at = paging.clear(at, end, &pending, limits.frames_per_lock_hold);
         lock.release();
-        if (pending.count != 0) smp.flushEverywhere();
+        if (pending.count + pending.borrowed != 0) smp.flushEverywhere();
         lock.acquire();
         pending.releaseAll();
         lock.release();
