@@ -42,6 +42,7 @@ pub const Client = struct {
     }
 
     pub fn start(client: *Client, stack: *Stack, now_ns: u64) void {
+        stack.timers.cancel(&client.timer);
         client.* = .{ .state = .selecting, .transaction = @truncate(stack.numbers.random()), .began_ns = now_ns };
         client.ask(stack, now_ns);
     }

@@ -4,6 +4,7 @@ const limits = @import("../limits.zig");
 const ethernet = @import("ethernet.zig");
 const ipv4 = @import("ipv4.zig");
 const scripted = @import("scripted_peer.zig");
+const stack_file = @import("stack.zig");
 const udp = @import("udp.zig");
 const Peer = scripted.Peer;
 const expect = std.testing.expect;
@@ -172,4 +173,43 @@ test "a refused renewal starts over" {
     answer(peer, renewal.transaction, 6, 0, leased);
     try expectEqual(0, peer.stack.address);
     try bind(peer);
+}
+
+test "a refused renewal leaves all other timers as they are" {
+    const peer = try Peer.create(.{ .addressing = .dhcp });
+    defer peer.destroy();
+    try bind(peer);
+    const renewal, _ = waitNext(peer, lease_seconds * second_ns).?;
+    const listener = try peer.stack.listen(0, 80, 4);
+    // To itself, so that they live on without the address; timers due before and after that of the client, in any shape of the heap.
+    var connections: [16]*stack_file.Connection = undefined;
+    var at: usize = 0;
+    while (at < connections.len) : (at += 2) {
+        connections[at] = try peer.stack.connect(.{ .address = 0x7f00_0001, .port = 80 }, 0, peer.now_ns);
+        peer.drain();
+        connections[at + 1] = listener.accept(&peer.stack).?;
+        for (connections[at..][0..2], at..) |connection, index| connection.setKeepAlive(&peer.stack, true, (1 + index * 37 % 100) * second_ns, second_ns, peer.now_ns);
+    }
+    answer(peer, renewal.transaction, 6, 0, leased);
+    try expectEqual(0, peer.stack.address);
+    const end_ns = peer.now_ns + 300 * second_ns;
+    var asked: u32 = 0;
+    while (peer.stack.deadline() < end_ns) {
+        peer.now_ns = @max(peer.now_ns, peer.stack.deadline());
+        peer.stack.advance(peer.now_ns);
+        while (next(peer)) |request| {
+            try expectEqual(1, request.message);
+            asked += 1;
+        }
+    }
+    try expect(asked > 3);
+    for (connections) |connection| {
+        try expectEqual(.established, connection.state);
+        try expect(peer.now_ns - connection.heard_ns <= connection.keepalive_idle_ns);
+        connection.close(&peer.stack, peer.now_ns);
+    }
+    listener.close(&peer.stack);
+    peer.drain();
+    peer.wait(120 * second_ns);
+    try peer.expectEmpty();
 }
