@@ -168,6 +168,10 @@ fn memory() void {
     var thread_stack: [1024]u8 align(16) = @splat(0);
     const options: abi.TaskOptions = .{ .entry = @intFromPtr(&sleeper), .argument = @intFromPtr(&leave), .stack = @intFromPtr(&thread_stack) + thread_stack.len, .priority = 8 };
     var handle: abi.Handle = .none;
+    const listening = net.listener(4999, 1);
+    const pair: net.Pair = .create(listening, 4999);
+    const buffer = uk.reserve(200 << 10) catch @panic("no memory");
+    @memset(buffer, 7);
     const before = conformance.stats();
     const all = uk.reserve(bytes) catch @panic("no address space");
     var touched: usize = 0;
@@ -175,11 +179,41 @@ fn memory() void {
     t.expect(@src(), touched < bytes and touched > bytes / 4, "memory ran out");
     t.expectEqual(@src(), @intFromEnum(abi.Detail.out_of_memory), handlers.last.fault_detail, "the fault says so");
     t.fails(@src(), .task_spawn, .out_of_memory, .{ &options, &handle });
+    const accepted = sendWithoutMemory(pair, buffer, all[touched - 10 * page ..][0 .. 10 * page]);
     t.ok(@src(), .mem_free, .{ all.ptr, bytes });
+    receiveAccepted(pair, buffer, accepted);
     const after = conformance.stats();
     t.expect(@src(), after.pages_free + 64 > before.pages_free, "memory is back");
+    for ([_]abi.Handle{ pair.client, pair.server, listening }) |item| net.close(item);
+    uk.release(buffer);
     t.ok(@src(), .task_set_fault_handler, .{ 0, 0, 0, 0 });
     uk.release(stack);
+}
+
+/// The network is far from its own bound when memory runs out: a sender waits, others go on, and what was taken arrives when there is memory again.
+fn sendWithoutMemory(pair: net.Pair, buffer: []u8, last: []u8) u64 {
+    const wait_ns = 200_000_000;
+    var sent: u64 = 0;
+    t.fails(@src(), .net_send, .out_of_memory, .{ pair.client, buffer.ptr, buffer.len, null, t.now() + wait_ns, &sent });
+    t.ok(@src(), .mem_free, .{ last.ptr, last.len });
+    t.ok(@src(), .net_send, .{ pair.client, buffer.ptr, buffer.len, null, t.now() + wait_ns, &sent });
+    t.expect(@src(), sent > 0 and sent < buffer.len, "what there is memory for");
+    var more: u64 = 0;
+    t.fails(@src(), .net_send, .timed_out, .{ pair.client, buffer.ptr, buffer.len, null, t.now() + wait_ns, &more });
+    return sent;
+}
+
+fn receiveAccepted(pair: net.Pair, buffer: []u8, accepted: u64) void {
+    @memset(buffer, 0);
+    var received: u64 = 0;
+    while (received < accepted) {
+        var bytes: u64 = 0;
+        t.ok(@src(), .net_recv, .{ pair.server, buffer.ptr + received, buffer.len - received, null, t.now() + 20_000_000_000, &bytes });
+        if (bytes == 0) break;
+        received += bytes;
+    }
+    t.expectEqual(@src(), accepted, received, "all that was taken");
+    t.expect(@src(), std.mem.allEqual(u8, buffer[0..@intCast(received)], 7), "the bytes");
 }
 
 /// Reads a byte of each page of the program, so that none has to be loaded when memory has run out.

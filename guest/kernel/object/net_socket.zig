@@ -329,11 +329,11 @@ fn sendAll(socket: *Socket, connection: *Connection, address: u64, bytes: u64, d
                 continue;
             }
         }
+        const state = connection.state;
+        const queued = connection.send_bytes;
         network.settle();
-        // Sending may have made the room.
-        if (!socket.writing and connection.send_bytes < limits.tcp_send_bytes_max / 4 * 3 and !network.stack.memory.scarce()) {
-            if (connection.state != .syn_sent and connection.state != .syn_received) continue;
-        }
+        // Sending may have made the room. Where it did not, to try at once again would find no more and keep the lock.
+        if (!socket.writing and (connection.send_bytes < queued or connection.state != state)) continue;
         if (deadline_ns <= clock.nowNs()) return error.QueueFull;
         try socket.awaitRoom(deadline_ns);
     }
