@@ -62,6 +62,25 @@ offset=20000
 while ! free $offset; do offset=$((offset + 100)); done
 for vcpus in 1 4; do NET="user$(forwards $offset)" try "user-mode network" $vcpus 127.0.0.1 $offset "$bytes" "$sequential" "$concurrent"; done
 
+# Until the address comes: on a link whose DHCP server lets wait.
+echo "- waiting for the address, 2 processors"
+"$tools/pack" "$work/waiting" "$kernel" "$tools/net-wait" "name net-wait" "capability log" "capability task" "capability mem" "capability io" "capability net"
+: > "$work/wait.console"
+timeout "$seconds" /usr/bin/python3 "$here/dhcp_server.py" "$work/ours" "$work/theirs" "$work/wait.console" READY &
+server=$!
+while ! [ -e "$work/ours" ]; do
+    kill -0 $server
+    sleep 0.05
+done
+status=0
+OUT=$work/wait NET="dgram,local.type=unix,local.path=$work/theirs,remote.type=unix,remote.path=$work/ours" \
+    "$here/boot.sh" "$work/waiting" 2 128 "$seconds" > "$work/log" 2>&1 || status=$?
+kill $server 2>/dev/null || true
+wait $server 2>/dev/null || true
+rm -f "$work/ours" "$work/theirs"
+add "$work/log"
+if [ $status != 0 ] || ! grep -q '^[1-9][0-9]* passed, 0 failed$' "$work/log"; then sed 's/^/    /' "$work/log" | tail -n 15; fi
+
 # Where root and a tap are to be had: in a namespace of its own, which ends with its last process.
 if ! unshare -n true 2>/dev/null || ! [ -w /dev/net/tun ]; then
     echo "NOT RUN: the tests against Linux over a tap need root and /dev/net/tun"

@@ -15,6 +15,7 @@ const list = [_]Workload{
     .{ .name = "fuzz", .language = .zig, .source = "tests/fuzz.zig" },
     .{ .name = "hello-zig", .language = .zig, .source = "tests/hello_zig.zig" },
     .{ .name = "net-server", .language = .zig, .source = "tests/net_server.zig" },
+    .{ .name = "net-wait", .language = .zig, .source = "tests/net_wait.zig" },
     .{ .name = "trace", .language = .c, .source = "tests/trace.c" },
     .{ .name = "crash", .language = .zig, .source = "tests/crash.zig" },
 };

@@ -42,6 +42,8 @@ pub const Socket = struct {
     /// Nothing is received any more.
     read_shut: bool = false,
     failure_taken: bool = false,
+    /// Calls on it that wait for the VM's address.
+    awaiting_address: u32 = 0,
     local: Endpoint = .{ .address = ipv4.any, .port = 0 },
     /// The stack's side, once there is one.
     base: ?*net_socket.Socket = null,
@@ -202,6 +204,8 @@ pub fn close(handle: u64) Failure!void {
     socket.open = false;
     wakeAll(&socket.readers, .closed);
     wakeAll(&socket.writers, .closed);
+    // Those on other sockets wait on.
+    if (socket.awaiting_address > 0) wakeAll(&network.address_waiters, .closed);
     socket.release();
 }
 
@@ -261,6 +265,8 @@ pub fn connect(handle: u64, remote: Endpoint, deadline_ns: u64) Failure!void {
     if (remote.port == 0 or remote.address == ipv4.any) return error.BadValue;
     if (socket.listener() != null) return error.UnsupportedOperation;
     try awaitAddress(socket, remote, deadline_ns);
+    // Meanwhile it may have become one.
+    if (socket.listener() != null) return error.UnsupportedOperation;
     if (socket.kind == .udp) return connectDatagrams(socket, remote);
     if (socket.base == null) {
         const opened = network.stack.connect(remote, socket.local.port, clock.nowNs()) catch |failure| return openFailure(failure);
@@ -282,6 +288,8 @@ fn connectDatagrams(socket: *Socket, remote: Endpoint) Failure!void {
 
 /// A VM that was just started may have no address yet.
 fn awaitAddress(socket: *Socket, remote: Endpoint, deadline_ns: u64) Failure!void {
+    socket.awaiting_address += 1;
+    defer socket.awaiting_address -= 1;
     while (network.awaitsAddress() and !ipv4.loopback(remote.address)) try socket.wait(&network.address_waiters, deadline_ns);
 }
 
