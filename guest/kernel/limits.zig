@@ -149,6 +149,10 @@ pub const tcp_delayed_acknowledgement_ns: u64 = 40_000_000;
 pub const tcp_reported_ranges_max: u8 = 24;
 /// Ranges received ahead of a gap; a segment that would make another is dropped.
 pub const tcp_ahead_ranges_max: u8 = 16;
+/// What came ahead of a gap is given back when the gap is not filled within this time, and none is kept while more than one part in this many of the
+/// stack's pages is in use: no peer holds memory with bytes that nobody can read.
+pub const tcp_ahead_ns: u64 = 60_000_000_000;
+pub const tcp_ahead_divisor: u32 = 2;
 /// Acknowledgements of what no segment of the peer's should be, per connection.
 pub const tcp_challenge_interval_ns: u64 = 100_000_000;
 pub const tcp_duplicate_acknowledgements_max: u8 = 32;

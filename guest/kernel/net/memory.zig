@@ -39,6 +39,11 @@ pub const Memory = struct {
     pub fn scarce(memory: *const Memory) bool {
         return memory.pages_max - memory.pages_used < @max(memory.pages_max / limits.net_scarce_divisor, limits.net_scarce_pages_min);
     }
+
+    /// So much is left that some may be spent on what nobody can use yet.
+    pub fn plenty(memory: *const Memory) bool {
+        return memory.pages_used <= memory.pages_max / limits.tcp_ahead_divisor and !memory.scarce();
+    }
 };
 
 /// Objects of one type in pages that go back when they are empty.

@@ -150,6 +150,8 @@ pub const Connection = struct {
     /// Of a retransmission or a window probe; of a delayed acknowledgement; of keep-alive, or of the wait for the peer's FIN.
     retransmit_ns: u64 = timers.never,
     acknowledge_ns: u64 = timers.never,
+    /// The gap before what came ahead is filled until then, or it goes.
+    ahead_ns: u64 = timers.never,
     idle_ns: u64 = timers.never,
     challenged_ns: u64 = 0,
     heard_ns: u64 = 0,
@@ -382,7 +384,7 @@ pub const Connection = struct {
     // Timers.
 
     pub fn arm(connection: *Connection, stack: *Stack) void {
-        stack.timers.setBy(&connection.timer, @min(connection.retransmit_ns, connection.acknowledge_ns, connection.idle_ns));
+        stack.timers.setBy(&connection.timer, @min(connection.retransmit_ns, connection.acknowledge_ns, connection.ahead_ns, connection.idle_ns));
     }
 
     pub fn advance(connection: *Connection, stack: *Stack, now_ns: u64) void {
@@ -391,6 +393,7 @@ pub const Connection = struct {
             connection.owed = @max(connection.owed, 1);
             stack.schedule(&connection.output);
         }
+        if (connection.ahead_ns <= now_ns) connection.dropAhead(stack);
         if (connection.retransmit_ns <= now_ns) {
             if (!tcp_send.timedOut(stack, connection, now_ns)) return connection.end(stack, .timed_out);
         }
@@ -399,6 +402,13 @@ pub const Connection = struct {
             if (!connection.keepAlive(stack, now_ns)) return connection.abortSilent(stack);
         }
         connection.arm(stack);
+    }
+
+    /// Forgets what came ahead of a gap, as a receiver may although it reported it (RFC 2018, section 8): the peer sends it again.
+    fn dropAhead(connection: *Connection, stack: *Stack) void {
+        connection.ahead_ns = timers.never;
+        connection.ahead = .{};
+        connection.receive.trim(&stack.memory, connection.readable_bytes);
     }
 
     fn abortSilent(connection: *Connection, stack: *Stack) void {

@@ -241,3 +241,61 @@ test "a backlog that is full keeps who waits and takes the others later" {
     network.run(200 * second_ns);
     try network.expectEmpty();
 }
+
+test "peers that leave a gap open hold half of the memory at most, and not for ever; others get in, and what was dropped comes again" {
+    const peer = try Peer.create(.{ .pages_max = 1024 });
+    defer peer.destroy();
+    const listener = try peer.stack.listen(0, 80, 64);
+    const payload: [1400]u8 = @splat(7);
+    const segments = 185;
+    var connections: [24]*Connection = undefined;
+    for (&connections, 0..) |*connection, index| {
+        peer.port = @intCast(20_000 + index);
+        peer.sequence = 1000;
+        peer.options = .{ .segment_bytes_max = 1460, .scale = 7, .selective_permitted = true };
+        connection.* = try peer.open(listener);
+        peer.send(.{ .ack = true }, "a");
+        // One byte is missing.
+        peer.sequence +%= 1;
+        for (0..segments) |_| {
+            peer.send(.{ .ack = true }, &payload);
+            peer.drain();
+        }
+    }
+    try expect(peer.stack.memory.pages_used > 400 and peer.stack.memory.pages_used < 560);
+    try expect(peer.stack.counters.tcp_no_memory > 0);
+    peer.port = 30_000;
+    peer.sequence = 1000;
+    peer.options = .{ .segment_bytes_max = 1460 };
+    const other = try peer.open(listener);
+    for (0..100) |_| {
+        peer.wait(second_ns);
+        peer.drain();
+    }
+    try expect(peer.stack.memory.pages_used < 64);
+    // What could be read still can, and what was dropped once the peer sends it again.
+    const first = connections[0];
+    try expectEqual(0, first.ahead.count);
+    var bytes: [2048]u8 = undefined;
+    try expectEqual(1, try first.read(&peer.stack, &bytes));
+    peer.port = 20_000;
+    peer.sequence = 1002;
+    peer.acknowledgement = first.send_next;
+    peer.send(.{ .ack = true }, "b");
+    peer.send(.{ .ack = true }, &payload);
+    peer.drain();
+    try expectEqual(1 + payload.len, (try first.read(&peer.stack, &bytes)).?);
+    try expect(bytes[0] == 'b' and std.mem.allEqual(u8, bytes[1..][0..payload.len], 7));
+    for (connections) |connection| {
+        _ = try connection.read(&peer.stack, &bytes);
+        connection.close(&peer.stack, peer.now_ns);
+    }
+    other.close(&peer.stack, peer.now_ns);
+    listener.close(&peer.stack);
+    // The peers say nothing more.
+    for (0..600) |_| {
+        peer.wait(second_ns);
+        peer.drain();
+    }
+    try peer.expectEmpty();
+}

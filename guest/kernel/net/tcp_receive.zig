@@ -5,6 +5,7 @@ const sequence = @import("sequence.zig");
 const tcp_acknowledge = @import("tcp_acknowledge.zig");
 const tcp_segment = @import("tcp_segment.zig");
 const tcp_send = @import("tcp_send.zig");
+const timers = @import("timers.zig");
 const Connection = @import("tcp_connection.zig").Connection;
 const Stack = @import("stack.zig").Stack;
 const Segment = tcp_segment.Segment;
@@ -235,7 +236,7 @@ fn store(stack: *Stack, connection: *Connection, start: u32, payload: []const u8
     const length: u32 = @intCast(payload.len);
     const offset = connection.readable_bytes + (start -% connection.receive_next);
     const in_order = start == connection.receive_next;
-    const place = (in_order or !stack.memory.scarce()) and connection.receive.extend(&stack.memory, offset + length);
+    const place = (in_order or stack.memory.plenty()) and connection.receive.extend(&stack.memory, offset + length);
     if (!place) {
         stack.counters.tcp_no_memory += 1;
         return;
@@ -245,6 +246,10 @@ fn store(stack: *Stack, connection: *Connection, start: u32, payload: []const u8
         if (!connection.ahead.insert(start, start +% length)) return;
         connection.receive.write(offset, payload);
         connection.ahead_recent = start;
+        if (connection.ahead_ns == timers.never) {
+            connection.ahead_ns = now_ns + limits.tcp_ahead_ns;
+            connection.arm(stack);
+        }
         return;
     }
     connection.receive.write(offset, payload);
@@ -257,6 +262,7 @@ fn store(stack: *Stack, connection: *Connection, start: u32, payload: []const u8
     connection.ahead.dropBefore(reached);
     connection.readable_bytes += reached -% connection.receive_next;
     connection.receive_next = reached;
+    if (filled_gap) connection.ahead_ns = if (connection.ahead.count > 0) now_ns + limits.tcp_ahead_ns else timers.never;
     stack.touch(&connection.socket);
     // Every second full segment is acknowledged, and at once what fills a gap (RFC 5681, section 4.2).
     if (filled_gap or connection.receive_next -% connection.receive_told >= 2 * @as(u32, connection.receive_segment_max)) {
