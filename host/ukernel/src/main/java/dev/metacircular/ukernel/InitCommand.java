@@ -3,11 +3,8 @@ package dev.metacircular.ukernel;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
@@ -34,14 +31,16 @@ final class InitCommand implements Callable<Integer> {
     @Option(names = "--lang", paramLabel = "LANG", required = true, description = "c or zig.")
     private String language = "";
 
-    @Option(names = "--template", paramLabel = "TEMPLATE", defaultValue = "hello", description = "hello (the default).")
-    private String template = "hello";
+    @Option(
+            names = "--template",
+            paramLabel = "TEMPLATE",
+            defaultValue = "hello",
+            description = "hello (the default), or worker: a pipeline over TCP with tasks on all virtual CPUs.")
+    private String template = Template.HELLO.toString();
 
     InitCommand(Cli cli) {
         this.cli = cli;
     }
-
-    private record TemplateFile(String resource, String path) {}
 
     @Override
     public Integer call() throws IOException {
@@ -51,11 +50,12 @@ final class InitCommand implements Callable<Integer> {
                                 Problem.Kind.INVALID, "there is no template for the language '" + language + "'")
                         .next("--lang c, or --lang zig")
                         .exception());
-        if (!template.equals("hello")) {
-            throw Problem.of(Problem.Kind.INVALID, "there is no template '" + template + "' for " + chosen)
-                    .next("--template hello")
-                    .exception();
-        }
+        Template made = Template.named(template)
+                .filter(known -> !known.files(chosen).isEmpty())
+                .orElseThrow(
+                        () -> Problem.of(Problem.Kind.INVALID, "there is no template '" + template + "' for " + chosen)
+                                .next("--template " + Template.namesFor(chosen))
+                                .exception());
         Path folder = name == null ? cli.folder() : cli.path(name);
         Path last = folder.getFileName();
         String projectName = name != null ? name : last == null ? "" : last.toString();
@@ -67,20 +67,10 @@ final class InitCommand implements Callable<Integer> {
                     .exception();
         }
         requireEmpty(folder);
-        String source = "main." + (chosen == Language.C ? "c" : "zig");
-        List<TemplateFile> files = List.of(
-                new TemplateFile("ukernel.toml", Project.FILE),
-                new TemplateFile("gitignore", ".gitignore"),
-                new TemplateFile(source, "src/" + source));
-        for (TemplateFile file : files) {
+        for (Template.Source file : made.files(chosen)) {
             Path target = folder.resolve(file.path());
             Files.createDirectories(Optional.ofNullable(target.getParent()).orElse(folder));
-            Files.writeString(
-                    target,
-                    resource("hello/" + file.resource())
-                            .replace("@NAME@", projectName)
-                            .replace("@LANGUAGE@", chosen.toString())
-                            .replace("@SOURCE@", source));
+            Files.writeString(target, file.text(projectName));
         }
         Report report = cli.report(options.json);
         report.line("made the project '%s' in %s".formatted(projectName, folder));
@@ -107,14 +97,5 @@ final class InitCommand implements Callable<Integer> {
                 .at(folder.toString())
                 .next("choose another --name, or an empty folder")
                 .exception();
-    }
-
-    private static String resource(String path) throws IOException {
-        try (InputStream in = InitCommand.class.getResourceAsStream("templates/" + path)) {
-            if (in == null) {
-                throw new IllegalStateException("the template " + path + " is missing from the build");
-            }
-            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-        }
     }
 }

@@ -71,7 +71,7 @@ final class RunCommand implements Callable<Integer> {
     @Option(
             names = "--port",
             paramLabel = "[ADDRESS:]HOST:GUEST",
-            description = "Publishes a port of the guest, beside the project's.")
+            description = "Publishes a port of the guest, instead of where the project publishes it.")
     private List<String> ports = new ArrayList<>();
 
     @Option(
@@ -235,14 +235,21 @@ final class RunCommand implements Callable<Integer> {
         Project.Net chosen = net == null
                 ? defaults.net()
                 : Project.Net.parse(net).orElseThrow(() -> invalid("--net is '" + net + "'", Project.Net.EXPECTED));
-        List<PortMapping> published =
-                new ArrayList<>(chosen instanceof Project.Net.User ? defaults.ports() : List.of());
+        List<PortMapping> published = new ArrayList<>();
         for (String port : ports) {
             try {
                 published.add(PortMapping.parse(port));
             } catch (IllegalArgumentException e) {
                 throw invalid("--port is '" + port + "'", PortMapping.EXPECTED);
             }
+        }
+        if (chosen instanceof Project.Net.User) {
+            defaults.ports().stream()
+                    .filter(port -> published.stream()
+                            .noneMatch(given ->
+                                    given.guestPort() == port.guestPort() && given.protocol() == port.protocol()))
+                    .toList()
+                    .forEach(published::add);
         }
         if (!ports.isEmpty() && !(chosen instanceof Project.Net.User)) {
             throw invalid("--port without user-mode networking", "--net user with it");
