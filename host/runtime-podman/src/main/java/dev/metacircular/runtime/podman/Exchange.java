@@ -8,6 +8,7 @@ import java.io.OutputStream;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.OptionalLong;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.hc.core5.http.ClassicHttpResponse;
@@ -69,8 +70,9 @@ final class Exchange implements AutoCloseable {
         return body;
     }
 
-    long lastReadNanos() {
-        return wire.lastReadNanos();
+    /** Since when its reader waits for the peer; empty while the reader is busy elsewhere. */
+    OptionalLong waitingSinceNanos() {
+        return wire.waitingSinceNanos();
     }
 
     /** Bytes to the peer after the request, once it has given up HTTP on this connection. */

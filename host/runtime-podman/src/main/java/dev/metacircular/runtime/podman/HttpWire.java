@@ -6,6 +6,8 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
+import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.hc.core5.http.ClassicHttpRequest;
 import org.apache.hc.core5.http.ClassicHttpResponse;
 import org.apache.hc.core5.http.ContentLengthStrategy;
@@ -29,6 +31,7 @@ final class HttpWire {
     private static final int BUFFER_BYTES = 16 * 1024;
     private static final int MAX_LINE_BYTES = 8 * 1024;
     private static final int MAX_HEADERS = 100;
+    private static final long NOT_WAITING = Long.MIN_VALUE;
     private static final Http1Config LIMITS = Http1Config.custom()
             .setMaxLineLength(MAX_LINE_BYTES)
             .setMaxHeaderCount(MAX_HEADERS)
@@ -38,15 +41,16 @@ final class HttpWire {
     private final InputStream input = new Arriving();
     private final OutputStream output = new Leaving();
     private final SessionInputBufferImpl buffer = new SessionInputBufferImpl(BUFFER_BYTES, MAX_LINE_BYTES);
-    private volatile long lastReadNanos = System.nanoTime();
+    private final AtomicLong waitingSinceNanos = new AtomicLong(NOT_WAITING);
 
     HttpWire(SocketChannel channel) {
         this.channel = channel;
     }
 
-    /** When something last arrived, on the clock of {@link System#nanoTime}. */
-    long lastReadNanos() {
-        return lastReadNanos;
+    /** Since when the reader waits for something to arrive, on the clock of {@link System#nanoTime}; empty while it does not. */
+    OptionalLong waitingSinceNanos() {
+        long since = waitingSinceNanos.get();
+        return since == NOT_WAITING ? OptionalLong.empty() : OptionalLong.of(since);
     }
 
     void write(ClassicHttpRequest request, byte[] body) throws IOException {
@@ -109,9 +113,12 @@ final class HttpWire {
 
         @Override
         public int read(byte[] target, int offset, int length) throws IOException {
-            int count = channel.read(ByteBuffer.wrap(target, offset, length));
-            lastReadNanos = System.nanoTime();
-            return count;
+            waitingSinceNanos.set(System.nanoTime());
+            try {
+                return channel.read(ByteBuffer.wrap(target, offset, length));
+            } finally {
+                waitingSinceNanos.set(NOT_WAITING);
+            }
         }
     }
 

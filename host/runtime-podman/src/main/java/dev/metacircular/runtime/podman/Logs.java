@@ -46,7 +46,6 @@ final class Logs {
         };
         try (Exchange exchange = libpod.open(request, idle);
                 StreamGuard _ = StreamGuard.asking(exchange, idle, sink::isCancelled, silent)) {
-            // A slow taker of lines is not podman's fault: only silence is.
             exchange.release();
             deliver(request, exchange, sink);
         }

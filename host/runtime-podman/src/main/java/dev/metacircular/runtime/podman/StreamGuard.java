@@ -2,10 +2,14 @@ package dev.metacircular.runtime.podman;
 
 import dev.metacircular.runtime.RuntimeFailure;
 import java.time.Duration;
+import java.util.OptionalLong;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
-/** Watches over a stream from a thread of its own, and closes it when its reader would wait in vain. */
+/**
+ * Watches over a stream from a thread of its own, and closes it when its reader would wait in vain. What counts is how long the reader
+ * has waited for the peer: one that takes its time with what it has is not the peer's fault.
+ */
 final class StreamGuard implements AutoCloseable {
     private static final Duration ROUND = Duration.ofMillis(250);
 
@@ -55,8 +59,9 @@ final class StreamGuard implements AutoCloseable {
                     exchange.close();
                     return;
                 }
-                long since = Math.max(exchange.lastReadNanos(), askedNanos);
-                if (System.nanoTime() - since > idle.toNanos()) {
+                OptionalLong waiting = exchange.waitingSinceNanos();
+                if (waiting.isPresent()
+                        && System.nanoTime() - Math.max(waiting.getAsLong(), askedNanos) > idle.toNanos()) {
                     if (!whenIdle.get()) {
                         exchange.close();
                         return;

@@ -60,6 +60,11 @@ final class FaultyRelay implements AutoCloseable {
         mode = Mode.HANG;
     }
 
+    /** How many connections there were since the last {@link #cut}, to either side. */
+    int connections() {
+        return connections.size();
+    }
+
     /** Closes the connections that there are. */
     void cut() {
         connections.forEach(FaultyRelay::close);

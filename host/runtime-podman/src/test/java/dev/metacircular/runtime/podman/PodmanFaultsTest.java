@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import dev.metacircular.model.Component;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Identity;
+import dev.metacircular.model.InstanceState;
 import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Availability;
 import dev.metacircular.runtime.ConformanceBackend.Workload;
@@ -20,6 +21,7 @@ import dev.metacircular.runtime.podman.FaultyRelay.Mode;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -155,6 +157,59 @@ final class PodmanFaultsTest {
     }
 
     @Test
+    void aTakerThatIsSlowerThanTheDeadlineGetsTheWholeLog() {
+        InstanceId id = running(Workload.LONG_LINE);
+        await(
+                Duration.ofSeconds(20),
+                () -> node.runtime().inspect(id).orElseThrow().state() instanceof InstanceState.Ended);
+        AtomicInteger lines = new AtomicInteger();
+        List<String> ends = new CopyOnWriteArrayList<>();
+        runtime.logs(id, LogOptions.lastLines(10), new LogSink() {
+            @Override
+            public void line(Instant time, Stream stream, String text) {
+                if (lines.getAndIncrement() == 0) {
+                    pause(LIMIT.multipliedBy(3));
+                }
+                ends.add(text.substring(Math.max(0, text.length() - 3)));
+            }
+
+            @Override
+            public boolean isCancelled() {
+                return false;
+            }
+        });
+        assertThat(ends).endsWith("end");
+        node.runtime().remove(id);
+    }
+
+    @Test
+    void aLookDoesNotWaitForAListingThatIsUnderWay() {
+        PodmanOptions options = node.options();
+        Duration patience = Duration.ofSeconds(30);
+        try (PodmanRuntime patient = new PodmanRuntime(new PodmanOptions(
+                node.folder().resolve("relay.sock"),
+                options.node(),
+                options.home(),
+                options.registries(),
+                new PodmanDeadlines(patience, patience, patience, patience, patience, patience)))) {
+            relay.mode(Mode.HANG);
+            Thread listing = Thread.ofVirtual().start(() -> {
+                try {
+                    patient.list();
+                } catch (RuntimeFailure e) {
+                    // It is cut below.
+                    return;
+                }
+            });
+            await(Duration.ofSeconds(10), () -> relay.connections() == 1);
+            relay.mode(Mode.PASS);
+            assertThat(patient.look()).isEqualTo(node.runtime().list());
+            assertThat(listing.isAlive()).isTrue();
+            relay.cut();
+        }
+    }
+
+    @Test
     void eventsAreTakenUpAgainAfterABreakAndSayThatSomeMayBeMissing() {
         AtomicInteger gaps = new AtomicInteger();
         Events.Listener listener = new Events.Listener() {
@@ -178,12 +233,17 @@ final class PodmanFaultsTest {
     }
 
     private InstanceId talking() {
-        Component component = Component.builder("web", node.image().toString())
-                .command(node.command(Workload.TALKS))
+        return running(Workload.TALKS);
+    }
+
+    private InstanceId running(Workload workload) {
+        String name = workload.name().toLowerCase(Locale.ROOT).replace('_', '-');
+        Component component = Component.builder(name, node.image().toString())
+                .command(node.command(workload))
                 .build();
         InstanceId id = node.runtime()
                 .create(new InstanceSpec(
-                        new Identity(node.node(), ComponentId.of(node.node().value(), "web"), 1, "d"),
+                        new Identity(node.node(), ComponentId.of(node.node().value(), name), 1, "d"),
                         component,
                         node.runtime().image(node.image()).orElseThrow().id(),
                         List.of(),
