@@ -61,14 +61,25 @@ final class AdoptingRuntime implements Runtime {
 
     @Override
     public List<Instance> list() {
-        if (!view.hasAdopted()) {
-            return backend.list();
-        }
-        List<Instance> ours = listAll().stream()
+        return view.hasAdopted() ? ours(listAll()) : backend.list();
+    }
+
+    @Override
+    public List<Instance> look() {
+        return view.hasAdopted() ? ours(lookAll()) : backend.look();
+    }
+
+    private List<Instance> ours(List<Instance> all) {
+        List<Instance> ours = all.stream()
                 .filter(i -> i.identity().filter(d -> d.node().equals(node)).isPresent())
                 .toList();
         view.dropReplaced(ours);
         return ours;
+    }
+
+    @Override
+    public List<Instance> lookAll() {
+        return backend.lookAll().stream().map(this::known).toList();
     }
 
     @Override

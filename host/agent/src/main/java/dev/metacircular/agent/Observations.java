@@ -39,12 +39,12 @@ final class Observations {
      * What one backend answered.
      *
      * @param instances empty if it did not answer
-     * @param imageIds by reference; empty if it did not answer
+     * @param imageIds by reference; empty if it was not asked or did not answer in time
      * @param reason why it did not answer, empty if it did
      */
     record Answer(
             Optional<List<Instance>> instances,
-            Map<String, String> imageIds,
+            Optional<Map<String, String>> imageIds,
             String reason,
             String version,
             String accelerator) {}
@@ -55,7 +55,7 @@ final class Observations {
         Map<RuntimeKind, CompletableFuture<List<Instance>>> listing = new EnumMap<>(RuntimeKind.class);
         Map<RuntimeKind, CompletableFuture<List<Image>>> imaging = new EnumMap<>(RuntimeKind.class);
         for (Runtime runtime : runtimes.all()) {
-            listing.put(runtime.kind(), once(lists, runtime.kind(), runtime::list));
+            listing.put(runtime.kind(), once(lists, runtime.kind(), runtime::look));
             if (withImages) {
                 imaging.put(runtime.kind(), once(images, runtime.kind(), runtime::images));
             }
@@ -76,17 +76,19 @@ final class Observations {
         String accelerator = known.map(Availability.Available::accelerator).orElse("");
         try {
             List<Instance> instances = await(listing, deadline);
-            Map<String, String> ids = new HashMap<>();
-            if (imaging.isPresent()) {
-                try {
-                    await(imaging.get(), deadline).forEach(i -> i.references().forEach(r -> ids.put(r, i.id())));
-                } catch (Unanswered _) {
-                    ids.clear();
-                }
-            }
-            return new Answer(Optional.of(instances), ids, "", version, accelerator);
+            return new Answer(Optional.of(instances), imaging.flatMap(i -> ids(i, deadline)), "", version, accelerator);
         } catch (Unanswered e) {
-            return new Answer(Optional.empty(), Map.of(), String.valueOf(e.getMessage()), version, accelerator);
+            return new Answer(Optional.empty(), Optional.empty(), String.valueOf(e.getMessage()), version, accelerator);
+        }
+    }
+
+    private static Optional<Map<String, String>> ids(CompletableFuture<List<Image>> imaging, long deadline) {
+        try {
+            Map<String, String> ids = new HashMap<>();
+            await(imaging, deadline).forEach(i -> i.references().forEach(r -> ids.put(r, i.id())));
+            return Optional.of(ids);
+        } catch (Unanswered _) {
+            return Optional.empty();
         }
     }
 

@@ -220,10 +220,10 @@ final class StatusService {
                 .setMessage(message(m, answer, asked, instances.size()));
         OptionalInt exit = Messages.exitCode(observed);
         exit.ifPresent(status::setExitCode);
+        Optional<Map<String, String>> images = answer.flatMap(Observations.Answer::imageIds);
         boolean moved = instance.isPresent()
-                && answer.isPresent()
-                && imageMoved(
-                        m.component().image(), instance.get(), answer.get().imageIds());
+                && images.isPresent()
+                && imageMoved(m.component().image(), instance.get(), images.get());
         boolean differs = instance.filter(i -> !i.identity()
                         .orElseThrow()
                         .documentDigest()
@@ -233,6 +233,12 @@ final class StatusService {
                 Observation.drift(m.desired(), observed, m.component().restart(), moved, differs);
         if (observed instanceof Observed.Removed && supervisor.isDone(m, instance)) {
             drift.remove(Drift.STATE);
+        }
+        if (instance.isPresent()
+                && m.desired() != Desired.IGNORE
+                && !(observed instanceof Observed.Unknown)
+                && images.isEmpty()) {
+            drift.add(Drift.IMAGE_UNKNOWN);
         }
         status.addAllDrift(Messages.drift(drift));
         return status.build();

@@ -8,6 +8,8 @@ public enum Drift {
     STATE,
     /** What runs was made from another image than its reference now means on the node. */
     IMAGE,
+    /** Whether its image is still the reference's cannot be told now: the backend did not list its images in time. */
+    IMAGE_UNKNOWN,
     /** What runs was not made from the registered document. */
     CONFIG;
 

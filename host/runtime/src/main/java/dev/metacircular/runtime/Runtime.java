@@ -97,6 +97,16 @@ public interface Runtime extends AutoCloseable {
     /** All instances whatever their labels, for adoption and for finding who holds a name. */
     List<Instance> listAll();
 
+    /** As {@link #list}, for showing: does not wait for a listing that is under way for somebody else. */
+    default List<Instance> look() {
+        return list();
+    }
+
+    /** As {@link #listAll}, for showing. */
+    default List<Instance> lookAll() {
+        return listAll();
+    }
+
     /** Delivers log lines until the end of the log, or, following, until the instance ends or the sink is cancelled. */
     void logs(InstanceId instance, LogOptions options, LogSink sink);
 

@@ -51,6 +51,8 @@ public final class PodmanRuntime implements Runtime {
     private final SharedQuestion<List<Instance>> ours;
 
     private final SharedQuestion<List<Instance>> everything;
+    private final ContainerListing shown;
+    private final ContainerListing allShown;
     /** Services deployed together are often made from one image. */
     private final Map<ImageRef, SharedQuestion<Optional<Image>>> lookUps = new ConcurrentHashMap<>();
 
@@ -72,6 +74,10 @@ public final class PodmanRuntime implements Runtime {
                 "list instances",
                 Labels.filter(Map.of(Labels.NODE, options.node().value())))::ask);
         this.everything = new SharedQuestion<>(containers.repeated("list containers", "{}")::ask);
+        this.shown = containers.repeated(
+                "list instances",
+                Labels.filter(Map.of(Labels.NODE, options.node().value())));
+        this.allShown = containers.repeated("list containers", "{}");
         this.foreign = new ForeignContainers(libpod, containers);
     }
 
@@ -302,7 +308,11 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public List<Instance> list() {
-        return ours.ask().stream().filter(i -> i.identity().isPresent()).toList();
+        return ours(ours.ask());
+    }
+
+    private static List<Instance> ours(List<Instance> labelled) {
+        return labelled.stream().filter(i -> i.identity().isPresent()).toList();
     }
 
     @Override
@@ -313,6 +323,16 @@ public final class PodmanRuntime implements Runtime {
     @Override
     public void logs(InstanceId instance, LogOptions options, LogSink sink) {
         logs.read(instance, options, sink);
+    }
+
+    @Override
+    public List<Instance> look() {
+        return ours(shown.ask());
+    }
+
+    @Override
+    public List<Instance> lookAll() {
+        return allShown.ask();
     }
 
     @Override
