@@ -55,6 +55,7 @@ final class DeployChecks {
                 checkComponent(service.id(component), component);
             }
         }
+        new VolumeNesting(volumes, view).check(service, target);
     }
 
     private void checkComponent(ComponentId id, Component component) {

@@ -58,6 +58,22 @@ final class VolumeDirectories {
         }
     }
 
+    /** The folder that a volume means now, with every link resolved as far as it exists. */
+    Path place(ComponentId id, Volume volume) {
+        Path wanted = volume.isServices()
+                ? ofService(id.service()).resolve(volume.source())
+                : Path.of(volume.source()).normalize();
+        Path existing = wanted;
+        while (existing.getParent() != null && !Files.exists(existing, LinkOption.NOFOLLOW_LINKS)) {
+            existing = existing.getParent();
+        }
+        try {
+            return existing.toRealPath().resolve(existing.relativize(wanted)).normalize();
+        } catch (IOException e) {
+            return wanted;
+        }
+    }
+
     /** Makes what is missing and returns the mounts. */
     List<Mount> prepare(ComponentId id, Component component) {
         List<Mount> mounts = new ArrayList<>();

@@ -33,6 +33,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -105,6 +106,37 @@ class DeployTest {
         assertThat(node.only(WEB)).isEqualTo(web);
         assertThat(node.only(ComponentId.of("shop", "shop")).image()).endsWith(":v2");
         assertThat(node.only(ComponentId.of("shop", "shop")).name()).isEqualTo("shop");
+    }
+
+    private static Component mounting(String name, String... volumes) {
+        return serving(name, IMAGE + ":v1")
+                .volumes(Stream.of(volumes).map(Volume::parse).toList())
+                .build();
+    }
+
+    @Test
+    void refusesAVolumeInAFolderThatAnotherComponentMayWriteTo() {
+        Service nested = service("shop", mounting("a", "data:/d"), mounting("b", "data/up:/u:ro"));
+        assertThatThrownBy(() -> node.deploy(nested)).isInstanceOfSatisfying(ProblemException.class, e -> {
+            assertThat(e.problem().kind()).isEqualTo(Problem.Kind.CONFLICT);
+            assertThat(e.problem().where()).contains("shop/b");
+            assertThat(e).hasMessageContaining("data/up:/u:ro of shop/b lies in volume data:/d of shop/a");
+        });
+        assertThat(node.fake.listAll()).isEmpty();
+        assertThat(node.deploy(service("shop", mounting("a", "data:/d:ro"), mounting("b", "data/up:/u")))
+                        .error())
+                .isEmpty();
+    }
+
+    @Test
+    void refusesAVolumeInAFolderOfWhatIsRegisteredAlsoBehindALink() throws IOException {
+        Path services = directory.resolve("services/shop");
+        Files.createDirectories(services.resolve("real"));
+        Files.createSymbolicLink(services.resolve("link"), services.resolve("real"));
+        assertThat(node.deploy(service("shop", mounting("a", "link:/d"))).error())
+                .isEmpty();
+        Service both = service("shop", mounting("b", "real/up:/u"));
+        requireKind(Problem.Kind.CONFLICT, () -> node.deployComponent(both, "b"));
     }
 
     @Test

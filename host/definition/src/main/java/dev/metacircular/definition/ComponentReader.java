@@ -51,6 +51,7 @@ final class ComponentReader {
             Optional<Name> name,
             Optional<Name> network,
             List<Table.Placed<PortMapping>> ports,
+            List<Table.Placed<Volume>> volumes,
             Supplier<Component> component) {}
 
     /** All keys but {@code desired}, which the caller reads; the caller also rejects the unknown. */
@@ -94,6 +95,7 @@ final class ComponentReader {
                 name,
                 network,
                 ports,
+                volumes,
                 () -> new Component(
                         name.orElseThrow(),
                         kind,

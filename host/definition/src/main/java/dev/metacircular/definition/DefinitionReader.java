@@ -76,6 +76,8 @@ public final class DefinitionReader {
         root.rejectUnknown();
         PortConflicts.reject(
                 components.stream().flatMap(c -> c.ports().stream()).toList(), faults);
+        VolumeConflicts.reject(
+                components.stream().flatMap(c -> c.volumes().stream()).toList(), faults);
         return () -> {
             List<Service.Entry> entries = new ArrayList<>();
             for (int i = 0; i < components.size(); i++) {

@@ -42,6 +42,7 @@ class ComponentRulesTest {
         volumes = ["../x:/x"]                          § 6:12 'volumes' is '../x:/x': expected source:target[:ro] with an absolute target and no '..', such as data:/data
         volumes = ["x:/"]                              § 6:12 'volumes' is 'x:/': expected source:target[:ro] with an absolute target and no '..', such as data:/data
         volumes = ["x:/d", "y:/d/"]                    § 6:20 a second volume at '/d': expected one volume a target
+        volumes = ["x:/d", "x/y:/e:ro"]                § 6:20 volume 'x/y:/e:ro', which lies in that of 'x:/d' on line 6: expected folders side by side, or the outer one read-only (:ro): what can write to it could put a link in the inner one's place
         cmd = "serve"                                  § 6:1 'cmd' is the string 'serve': expected an array of strings
         cmd = ["a\\u0000b"]                            § 6:8 'cmd' holds a NUL character: expected text without one
         env = ["LOG_LEVEL"]                            § 6:8 'env' is 'LOG_LEVEL': expected NAME=VALUE, the name of letters, digits, '_', '-' and '.', not beginning with a digit

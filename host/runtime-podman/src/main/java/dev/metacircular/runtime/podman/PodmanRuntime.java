@@ -41,6 +41,7 @@ public final class PodmanRuntime implements Runtime {
     private final NodeInfo.Cache node;
     private final Containers containers;
     private final Images images;
+    private final MountSources mounts;
     private final Networks networks;
     private final Secrets secrets;
     private final Logs logs;
@@ -51,8 +52,8 @@ public final class PodmanRuntime implements Runtime {
     private final SharedQuestion<List<Instance>> ours;
 
     private final SharedQuestion<List<Instance>> everything;
-    private final ContainerListing shown;
-    private final ContainerListing allShown;
+    private final SharedQuestion<List<Instance>> shown;
+    private final SharedQuestion<List<Instance>> allShown;
     /** Services deployed together are often made from one image. */
     private final Map<ImageRef, SharedQuestion<Optional<Image>>> lookUps = new ConcurrentHashMap<>();
 
@@ -64,21 +65,23 @@ public final class PodmanRuntime implements Runtime {
         this.node = new NodeInfo.Cache(libpod);
         this.containers = new Containers(libpod);
         this.images = new Images(libpod, new RegistryAccess(options));
+        this.mounts = new MountSources(containers);
         this.networks = new Networks(libpod, options.node());
         this.secrets = new Secrets(libpod, options.node());
         this.logs = new Logs(libpod, containers);
         this.exec = new PodmanExec(libpod);
         this.events = new PodmanEvents(libpod, options.socket());
         this.prober = new Prober(containers, exec);
-        this.ours = new SharedQuestion<>(containers.repeated(
-                "list instances",
-                Labels.filter(Map.of(Labels.NODE, options.node().value())))::ask);
-        this.everything = new SharedQuestion<>(containers.repeated("list containers", "{}")::ask);
-        this.shown = containers.repeated(
-                "list instances",
-                Labels.filter(Map.of(Labels.NODE, options.node().value())));
-        this.allShown = containers.repeated("list containers", "{}");
+        String labelled = Labels.filter(Map.of(Labels.NODE, options.node().value()));
+        this.ours = listing("list instances", labelled);
+        this.everything = listing("list containers", "{}");
+        this.shown = listing("list instances", labelled);
+        this.allShown = listing("list containers", "{}");
         this.foreign = new ForeignContainers(libpod, containers);
+    }
+
+    private SharedQuestion<List<Instance>> listing(String purpose, String filters) {
+        return new SharedQuestion<>(containers.repeated(purpose, filters)::ask);
     }
 
     @Override
@@ -169,14 +172,16 @@ public final class PodmanRuntime implements Runtime {
                 Request.post(purpose, Libpod.path("/containers/create")).json(ContainerSpec.of(spec, stored, limits));
         Answer answer = libpod.change(request, options.deadlines().work());
         if (answer.isSuccess()) {
-            return new InstanceId(
+            InstanceId made = new InstanceId(
                     RuntimeKind.CONTAINER, answer.json().path("Id").asText());
+            mounts.created(made, spec);
+            return made;
         }
         RuntimeFailure failure = Libpod.failure(request, answer);
         // Another caller may have made the same instance in the meantime.
         Optional<InstanceId> rival = failure.kind() == Kind.CONFLICT ? find(purpose, identity) : Optional.empty();
         if (rival.isEmpty()) {
-            stored.values().forEach(secrets::remove);
+            secrets.discard(stored, failure);
             throw failure;
         }
         return rival.get();
@@ -217,6 +222,7 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public void start(InstanceId instance) {
+        mounts.requireUnmoved(instance);
         change(
                 Request.post("start " + instance, Libpod.path("/containers/{}/start", instance.value())),
                 options.deadlines().work());
@@ -232,6 +238,7 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public void remove(InstanceId instance) {
+        mounts.removed(instance);
         String purpose = "remove " + instance;
         JsonNode container;
         try {
@@ -321,11 +328,6 @@ public final class PodmanRuntime implements Runtime {
     }
 
     @Override
-    public void logs(InstanceId instance, LogOptions options, LogSink sink) {
-        logs.read(instance, options, sink);
-    }
-
-    @Override
     public List<Instance> look() {
         return ours(shown.ask());
     }
@@ -333,6 +335,11 @@ public final class PodmanRuntime implements Runtime {
     @Override
     public List<Instance> lookAll() {
         return allShown.ask();
+    }
+
+    @Override
+    public void logs(InstanceId instance, LogOptions options, LogSink sink) {
+        logs.read(instance, options, sink);
     }
 
     @Override

@@ -3,6 +3,7 @@ package dev.metacircular.runtime.podman;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.metacircular.model.Identity;
 import dev.metacircular.model.Name;
+import dev.metacircular.runtime.RuntimeFailure;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -43,7 +44,7 @@ final class Secrets {
     }
 
     /**
-     * Stores the values under names that follow from the instance's identity.
+     * Stores the values under names that follow from the instance's identity, all or none.
      *
      * @return the environment variable's name to podman's secret's
      */
@@ -57,21 +58,39 @@ final class Secrets {
         Map<String, String> names = new LinkedHashMap<>();
         // Before 4.4, podman takes no notice of them.
         String labels = Json.text(Labels.of(identity));
-        new TreeMap<>(values).forEach((variable, value) -> {
-            String name = prefix + names.size();
-            underWay.add(name);
-            remove(name);
-            Request request = Request.post(
-                            "store the secret " + variable + " of " + identity.component(),
-                            Libpod.path("/secrets/create?name={}&labels={}", name, labels))
-                    .bytes(value.getBytes(StandardCharsets.UTF_8));
-            Answer answer = libpod.change(request);
-            if (!answer.isSuccess()) {
-                throw Libpod.failure(request, answer);
-            }
-            names.put(variable, name);
-        });
+        try {
+            new TreeMap<>(values).forEach((variable, value) -> {
+                String name = prefix + names.size();
+                names.put(variable, name);
+                underWay.add(name);
+                remove(name);
+                Request request = Request.post(
+                                "store the secret " + variable + " of " + identity.component(),
+                                Libpod.path("/secrets/create?name={}&labels={}", name, labels))
+                        .bytes(value.getBytes(StandardCharsets.UTF_8));
+                Answer answer = libpod.change(request);
+                if (!answer.isSuccess()) {
+                    throw Libpod.failure(request, answer);
+                }
+            });
+        } catch (RuntimeFailure e) {
+            // The last one too: only its answer may have been lost.
+            discard(names, e);
+            settled(names);
+            throw e;
+        }
         return names;
+    }
+
+    /** Removes what was stored for a container that was not made; what cannot be removed now is collected like a crash's. */
+    void discard(Map<String, String> stored, RuntimeFailure because) {
+        for (String name : stored.values()) {
+            try {
+                remove(name);
+            } catch (RuntimeFailure e) {
+                because.addSuppressed(e);
+            }
+        }
     }
 
     /** The container that names them is there, or will never be. */
