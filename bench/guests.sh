@@ -1,4 +1,4 @@
-# Sourced by bench/boot and bench/abi, after scripts/common.sh: the machine that all guests run on, Debian's Linux kernel, the small programs.
+# Sourced by bench/boot, bench/abi and bench/net, after scripts/common.sh: the machine that all guests run on, Debian's Linux kernel, the small programs.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 # As host/vm starts it.
@@ -7,27 +7,29 @@ microvm=microvm,acpi=off,x-option-roms=off,rtc=off,isa-serial=on
 # Debian's kernel hangs on a machine that has neither.
 microvm_ours=$microvm,pit=off,pic=off
 microvm_linux=$microvm,pit=on,pic=on
+# It finds virtio-mmio devices by ACPI alone, and with that no timer to measure the time stamp counter by.
+microvm_linux_net=microvm,acpi=on,rtc=off,isa-serial=on,pit=on,pic=on
+tsc_khz=$(awk '/^cpu MHz/ { printf "%d", $4 * 1000; exit }' /proc/cpuinfo)
 qemu_binary=qemu-system-x86_64
 linux_seconds=120
 
 # disk SLOT FILE on|off: a block device; the last is whether it is read-only.
 disk() { printf -- '-drive if=none,id=disk%s,format=raw,readonly=%s,file=%s -device virtio-blk-device,drive=disk%s,bus=virtio-mmio-bus.%s' "$1" "$3" "$2" "$1" "$1"; }
 
-# Sets linux to Debian's cloud kernel, unpacked from its package and not installed; kept for the next run. Fails with the reason in linux_missing.
+# Sets linux to Debian's cloud kernel and linux_modules to a folder with its virtio network modules, unpacked from its package and not installed;
+# kept for the next run. Fails with the reason in linux_missing.
 find_linux() {
   local package cache="$out/linux-guest"
-  linux="$cache/vmlinuz" linux_missing=
-  linux_package=$(cat "$cache/package" 2>/dev/null) && [ -s "$linux" ] && return 0
-  mkdir -p "$cache"
+  linux="$cache/vmlinuz" linux_modules="$cache/modules" linux_missing=
+  linux_package=$(cat "$cache/package" 2>/dev/null) && [ -s "$linux" ] && [ -s "$linux_modules/virtio_net.ko" ] && return 0
+  mkdir -p "$linux_modules"
   package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-.*\)/\1/p' | head -n 1)
   [ -n "$package" ] || { linux_missing="Debian's package sources have no linux-image-cloud-amd64 (apt-get update may help)"; return 1; }
-  if [ "$(cat "$out/lab/package" 2>/dev/null)" = "$package" ] && [ -s "$out/lab/vmlinuz" ]; then
-    cp "$out/lab/vmlinuz" "$linux"
-  else
-    (cd "$cache" && timeout 300 apt-get download -q "$package" >"$out/apt.log" 2>&1 && dpkg-deb -x "$package"_*.deb tree && mv tree/boot/vmlinuz-* vmlinuz) ||
-      { linux_missing="cannot download $package (see build-output/apt.log)"; rm -rf "$cache"; return 1; }
-    rm -rf "$cache/tree" "$cache"/*.deb
-  fi
+  (cd "$cache" && timeout 300 apt-get download -q "$package" >"$out/apt.log" 2>&1 && dpkg-deb -x "$package"_*.deb tree && mv tree/boot/vmlinuz-* vmlinuz &&
+    find tree \( -name virtio.ko -o -name virtio_ring.ko -o -name virtio_mmio.ko -o -name '*failover.ko' -o -name virtio_net.ko \) -exec mv {} modules/ \; &&
+    [ -s modules/virtio_net.ko ]) ||
+    { linux_missing="cannot download $package, or it has no virtio_net.ko (see build-output/apt.log)"; rm -rf "$cache"; return 1; }
+  rm -rf "$cache/tree" "$cache"/*.deb
   printf '%s' "$package" >"$cache/package"
   linux_package=$package
 }
@@ -35,12 +37,14 @@ find_linux() {
 # compile SOURCE PROGRAM: a static program for Linux.
 compile() { "$zig" cc -target x86_64-linux-musl -static -O2 -std=gnu17 -Wall -Wextra -Werror -D_GNU_SOURCE -s -o "$2" "$1"; }
 
-# initramfs PROGRAM FILE: one whose process 1 is the program.
+# initramfs PROGRAM FILE [MORE…]: one whose process 1 is the program, with more files beside it.
 initramfs() {
-  local tree
+  local tree file=$2
   tree=$(mktemp -d "$work/tree.XXXXXX")
   cp "$1" "$tree/init"
-  (cd "$tree" && echo init | cpio -o -H newc -R 0:0 --quiet) >"$2"
+  shift 2
+  [ $# = 0 ] || cp "$@" "$tree/"
+  (cd "$tree" && find . -type f | sed 's,^./,,' | cpio -o -H newc -R 0:0 --quiet) >"$file"
 }
 
 # pack_project FOLDER IMAGE

@@ -29,7 +29,7 @@ add() { # log
 }
 
 # Runs the client beside a guest; NET, CONFIG and PREFIX are the caller's. Then stops the guest, which must end well.
-try() { # what vcpus address offset bytes sequential concurrent [lossy]
+try() { # what vcpus address offset bytes sequential concurrent [lossy | attacks | all-attacks]
     what=$1 vcpus=$2
     shift 2
     echo "- $what, $vcpus processors"
@@ -93,7 +93,7 @@ fi
     echo "address 10.9.0.2/24 10.9.0.1"
 } > "$work/configuration"
 
-link() { # loss double reorder delay bytes sequential concurrent [lossy]
+link() { # loss double reorder delay bytes sequential concurrent [lossy | attacks | all-attacks]
     unshare -n sh -c 'while ! [ -e "$0/end" ]; do sleep 0.2; done' "$work" &
     space=$!
     inside="nsenter -n -t $space"
@@ -116,10 +116,24 @@ link() { # loss double reorder delay bytes sequential concurrent [lossy]
     wait $space || true
     rm -f "$work/end" "$work/ours" "$work/theirs"
 }
-link 0 0 0 0 "$bytes" "$sequential" "$concurrent"
+# What the relay saw: saw WHAT PATTERN LEAST, for each number that the pattern finds
+saw() {
+    if sed -n "s/$2/\\1 \\2/p" "$work/relay" | awk -v least="$3" '{ seen = 1; if ($1 < least || $2 < least) bad = 1 } END { exit bad || !seen }'; then passed=$((passed + 1)); else
+        failed=$((failed + 1))
+        echo "FAIL $1: less than $3 one way"
+    fi
+}
+selective() { saw "selective acknowledgements" '.*selective acknowledgements: \([0-9]*\) to the guest, \([0-9]*\) from it.*' 1; }
+
+attacks=attacks
+[ "$bytes" -lt 104857600 ] || attacks=all-attacks
+link 0 0 0 0 "$bytes" "$sequential" "$concurrent" $attacks
 link 10 10 50 2 "$bytes" 20 30 lossy
+selective
 link 50 20 100 5 "$bytes" 5 10 lossy
-link 0 0 0 50 "$((bytes * 4))" 3 5
+selective
+link 0 0 0 50 "$((bytes < 26214400 ? bytes * 4 : bytes))" 3 5
+saw "bytes in flight at 100 ms there and back" '^in flight at most \([0-9]*\) bytes to the guest, \([0-9]*\) from it.*' 65537
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -5,6 +5,7 @@ const dispatch = @import("dispatch");
 const user_copy = @import("../arch/user_copy.zig");
 const options = @import("../options.zig").chosen;
 const socket = @import("../object/net_socket.zig");
+const transfer = @import("../object/net_transfer.zig");
 const task_object = @import("../object/task.zig");
 const Task = task_object.Task;
 const Failure = abi.Failure;
@@ -78,7 +79,7 @@ pub fn net_send(_: *Task, arguments: dispatch.NetSend) Failure!void {
     if (buffer.count != 0 and !user_copy.isUserRange(buffer.address, buffer.count)) return error.BadPointer;
     try user_copy.writeValue(u64, arguments.sent_bytes.address, 0);
     const to = if (arguments.address.address != 0) try readEndpoint(arguments.address.address) else null;
-    const sent = try socket.send(@intFromEnum(arguments.socket), buffer.address, buffer.count, to, arguments.deadline_ns);
+    const sent = try transfer.send(@intFromEnum(arguments.socket), buffer.address, buffer.count, to, arguments.deadline_ns);
     try user_copy.writeValue(u64, arguments.sent_bytes.address, sent);
 }
 
@@ -88,7 +89,7 @@ pub fn net_recv(_: *Task, arguments: dispatch.NetRecv) Failure!void {
     if (buffer.count != 0 and !user_copy.isUserRange(buffer.address, buffer.count)) return error.BadPointer;
     try user_copy.writeValue(u64, arguments.received_bytes.address, 0);
     if (arguments.address.address != 0) try user_copy.writeValue(abi.NetAddress, arguments.address.address, .{});
-    const received = try socket.receive(@intFromEnum(arguments.socket), buffer.address, buffer.count, arguments.deadline_ns);
+    const received = try transfer.receive(@intFromEnum(arguments.socket), buffer.address, buffer.count, arguments.deadline_ns);
     if (arguments.address.address != 0) try user_copy.writeValue(abi.NetAddress, arguments.address.address, addressOf(received.from));
     try user_copy.writeValue(u64, arguments.received_bytes.address, received.bytes);
 }

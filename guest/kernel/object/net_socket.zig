@@ -1,10 +1,8 @@
 //! Sockets as their users know them. A socket lives until its handle is closed and no call is under way on it; what the stack keeps for it
-//! goes then. The kernel lock protects all of it; bytes are copied between the stack's pages and user memory without it, by one user in each
-//! direction at a time.
+//! goes then. The kernel lock protects all of it. What is sent and received: net_transfer.zig.
 const std = @import("std");
 const abi = @import("abi");
 const clock = @import("../arch/clock.zig");
-const user_copy = @import("../arch/user_copy.zig");
 const limits = @import("../limits.zig");
 const lock = @import("../sched/lock.zig");
 const scheduler = @import("../sched/scheduler.zig");
@@ -97,7 +95,7 @@ pub const Socket = struct {
         if (ready.writable or ready.failed) wakeAll(&socket.writers, .woken);
     }
 
-    fn connection(socket: *const Socket) ?*Connection {
+    pub fn connection(socket: *const Socket) ?*Connection {
         const base = socket.base orelse return null;
         return if (base.kind == .connection) Connection.of(base) else null;
     }
@@ -107,7 +105,7 @@ pub const Socket = struct {
         return if (base.kind == .listener) Listener.of(base) else null;
     }
 
-    fn datagrams(socket: *const Socket) ?*Datagrams {
+    pub fn datagrams(socket: *const Socket) ?*Datagrams {
         const base = socket.base orelse return null;
         return if (base.kind == .datagram) Datagrams.of(base) else null;
     }
@@ -124,12 +122,12 @@ pub const Socket = struct {
         }
     }
 
-    fn awaitInput(socket: *Socket, deadline_ns: u64) Failure!void {
+    pub fn awaitInput(socket: *Socket, deadline_ns: u64) Failure!void {
         return socket.wait(&socket.readers, deadline_ns);
     }
 
     /// Waits for room. Where memory is short nobody tells of it: then it is looked for again soon.
-    fn awaitRoom(socket: *Socket, deadline_ns: u64) Failure!void {
+    pub fn awaitRoom(socket: *Socket, deadline_ns: u64) Failure!void {
         const ready = net.Stack.readiness(socket.base.?);
         if (!ready.writable or socket.writing) return socket.wait(&socket.writers, deadline_ns);
         const soon_ns = clock.nowNs() + look_again_ns;
@@ -150,11 +148,11 @@ pub const Socket = struct {
 
 const look_again_ns: u64 = 10_000_000;
 
-fn wakeAll(queue: *WaitQueue, reason: @import("task.zig").WakeReason) void {
+pub fn wakeAll(queue: *WaitQueue, reason: @import("task.zig").WakeReason) void {
     while (queue.first) |task| if (!scheduler.wake(task, reason)) break;
 }
 
-fn failureOf(failure: net_socket.Failure) Failure {
+pub fn failureOf(failure: net_socket.Failure) Failure {
     return switch (failure) {
         .none => error.NotConnected,
         .refused => error.ConnectionRefused,
@@ -181,7 +179,7 @@ pub fn create(kind: Kind) Failure!u64 {
 }
 
 /// The socket behind a handle, for one call: the lock is held from here until `done`.
-fn begin(handle: u64) Failure!*Socket {
+pub fn begin(handle: u64) Failure!*Socket {
     lock.acquire();
     const socket = handles.get(Socket, handle, .net) catch |failure| {
         lock.release();
@@ -191,7 +189,7 @@ fn begin(handle: u64) Failure!*Socket {
     return socket;
 }
 
-fn end(socket: *Socket) void {
+pub fn end(socket: *Socket) void {
     socket.release();
     lock.release();
 }
@@ -224,7 +222,7 @@ pub fn bind(handle: u64, local: Endpoint) Failure!void {
     socket.local = local;
 }
 
-fn openDatagrams(socket: *Socket, local: Endpoint) Failure!void {
+pub fn openDatagrams(socket: *Socket, local: Endpoint) Failure!void {
     const opened = network.stack.openDatagrams(local.address, local.port) catch |failure| return openFailure(failure);
     socket.attach(&opened.socket);
 }
@@ -287,189 +285,10 @@ fn connectDatagrams(socket: *Socket, remote: Endpoint) Failure!void {
 }
 
 /// A VM that was just started may have no address yet.
-fn awaitAddress(socket: *Socket, remote: Endpoint, deadline_ns: u64) Failure!void {
+pub fn awaitAddress(socket: *Socket, remote: Endpoint, deadline_ns: u64) Failure!void {
     socket.awaiting_address += 1;
     defer socket.awaiting_address -= 1;
     while (network.awaitsAddress() and !ipv4.loopback(remote.address)) try socket.wait(&network.address_waiters, deadline_ns);
-}
-
-/// Sends all of it, or what finds room until the deadline.
-pub fn send(handle: u64, address: u64, bytes: u64, to: ?Endpoint, deadline_ns: u64) Failure!u64 {
-    const socket = try begin(handle);
-    defer end(socket);
-    if (socket.kind == .udp) return sendDatagram(socket, address, bytes, to, deadline_ns);
-    if (to != null) return error.UnsupportedOperation;
-    const connection = socket.connection() orelse return error.NotConnected;
-    var done: u64 = 0;
-    sendAll(socket, connection, address, bytes, deadline_ns, &done) catch |failure| {
-        network.settle();
-        return if (done > 0) done else failure;
-    };
-    network.settle();
-    return done;
-}
-
-fn sendAll(socket: *Socket, connection: *Connection, address: u64, bytes: u64, deadline_ns: u64, done: *u64) Failure!void {
-    while (done.* < bytes) {
-        if (!socket.writing) {
-            const wanted: u32 = @intCast(@min(bytes - done.*, limits.tcp_send_bytes_max));
-            const pieces = connection.reserve(&network.stack, wanted) catch |failure| return switch (failure) {
-                error.NotConnected => error.NotConnected,
-                error.Closed => error.PeerClosed,
-                error.Failed => failureOf(connection.failure),
-                error.OutOfMemory => error.OutOfMemory,
-            };
-            if (pieces[0].len > 0) {
-                socket.writing = true;
-                lock.release();
-                var copied: u32 = 0;
-                const outcome = for (pieces) |piece| {
-                    user_copy.read(piece, address + done.* + copied) catch |failure| break failure;
-                    copied += @intCast(piece.len);
-                } else {};
-                lock.acquire();
-                socket.writing = false;
-                connection.commit(&network.stack, copied);
-                done.* += copied;
-                wakeAll(&socket.writers, .woken);
-                try outcome;
-                if (!socket.open) return error.BadHandle;
-                continue;
-            }
-        }
-        const state = connection.state;
-        const queued = connection.send_bytes;
-        network.settle();
-        // Sending may have made the room. Where it did not, to try at once again would find no more and keep the lock.
-        if (!socket.writing and (connection.send_bytes < queued or connection.state != state)) continue;
-        if (deadline_ns <= clock.nowNs()) return error.QueueFull;
-        try socket.awaitRoom(deadline_ns);
-    }
-}
-
-/// Longest datagram that a frame holds.
-const datagram_bytes_max = 1500 - ipv4.header_bytes - @import("../net/udp.zig").header_bytes;
-
-fn sendDatagram(socket: *Socket, address: u64, bytes: u64, to: ?Endpoint, deadline_ns: u64) Failure!u64 {
-    if (bytes > datagram_bytes_max) return error.TooLong;
-    var payload: [datagram_bytes_max]u8 = undefined;
-    const content = payload[0..@intCast(bytes)];
-    lock.release();
-    const copied = user_copy.read(content, address);
-    lock.acquire();
-    try copied;
-    if (to) |remote| {
-        if (remote.port == 0 or remote.address == ipv4.any) return error.BadValue;
-        try awaitAddress(socket, remote, deadline_ns);
-    }
-    if (socket.base == null) {
-        if (to == null) return error.NotConnected;
-        try openDatagrams(socket, socket.local);
-    }
-    const datagrams = socket.datagrams().?;
-    try takeFailure(datagrams);
-    while (true) {
-        datagrams.send(&network.stack, to, content) catch |failure| switch (failure) {
-            error.TooLong => return error.TooLong,
-            error.NotConnected => return error.NotConnected,
-            error.Unreachable => return error.Unreachable,
-            error.WouldBlock => {
-                network.settle();
-                if (deadline_ns <= clock.nowNs()) return error.QueueFull;
-                try socket.awaitRoom(deadline_ns);
-                continue;
-            },
-        };
-        network.settle();
-        return bytes;
-    }
-}
-
-/// What became of the last datagram is told to the next call.
-fn takeFailure(datagrams: *Datagrams) Failure!void {
-    if (datagrams.failure == .none) return;
-    const failure = datagrams.takeFailure(&network.stack);
-    network.settle();
-    return failureOf(failure);
-}
-
-pub const Received = struct { bytes: u64, from: Endpoint };
-
-pub fn receive(handle: u64, address: u64, capacity: u64, deadline_ns: u64) Failure!Received {
-    const socket = try begin(handle);
-    defer end(socket);
-    if (socket.kind == .udp) return receiveDatagram(socket, address, capacity, deadline_ns);
-    const connection = socket.connection() orelse return error.NotConnected;
-    var result: Received = .{ .bytes = 0, .from = connection.remote() };
-    receiveSome(socket, connection, address, capacity, deadline_ns, &result.bytes) catch |failure| if (result.bytes == 0) return failure;
-    return result;
-}
-
-fn receiveSome(socket: *Socket, connection: *Connection, address: u64, capacity: u64, deadline_ns: u64, done: *u64) Failure!void {
-    while (done.* < capacity) {
-        if (socket.read_shut) return;
-        if (!socket.reading) {
-            const found = connection.readable() catch |failure| return switch (failure) {
-                error.NotConnected => error.NotConnected,
-                error.Failed => failureOf(connection.failure),
-            };
-            const pieces = found orelse return;
-            if (pieces[0].len > 0) {
-                socket.reading = true;
-                lock.release();
-                var copied: u32 = 0;
-                const outcome = for (pieces) |piece| {
-                    const part = piece[0..@intCast(@min(piece.len, capacity - done.* - copied))];
-                    user_copy.write(address + done.* + copied, part) catch |failure| break failure;
-                    copied += @intCast(part.len);
-                } else {};
-                lock.acquire();
-                socket.reading = false;
-                connection.consume(&network.stack, copied);
-                done.* += copied;
-                network.settle();
-                wakeAll(&socket.readers, .woken);
-                try outcome;
-                if (!socket.open) return error.BadHandle;
-                continue;
-            }
-        }
-        if (done.* > 0) return;
-        if (deadline_ns <= clock.nowNs()) return error.NothingReady;
-        socket.awaitInput(deadline_ns) catch |failure| {
-            if (failure == error.TimedOut and net.Stack.readiness(&connection.socket).readable) continue;
-            return failure;
-        };
-    }
-}
-
-fn receiveDatagram(socket: *Socket, address: u64, capacity: u64, deadline_ns: u64) Failure!Received {
-    const datagrams = socket.datagrams() orelse return error.NotConnected;
-    var first = true;
-    while (true) : (first = false) {
-        try takeFailure(datagrams);
-        if (!socket.reading) if (datagrams.receive()) |datagram| {
-            socket.reading = true;
-            lock.release();
-            var length: u64 = 0;
-            var outcome: user_copy.Error!void = {};
-            for (datagram.pieces) |piece| {
-                const part = piece[0..@intCast(@min(piece.len, capacity -| length))];
-                if (outcome) |_| outcome = user_copy.write(address + length, part) else |_| {}
-                length += piece.len;
-            }
-            lock.acquire();
-            socket.reading = false;
-            // Also one that could not be copied: it is as if the network had lost it.
-            datagrams.consume(&network.stack);
-            network.settle();
-            wakeAll(&socket.readers, .woken);
-            try outcome;
-            return .{ .bytes = length, .from = datagram.from };
-        };
-        if (first and deadline_ns <= clock.nowNs()) return error.NothingReady;
-        try socket.awaitInput(deadline_ns);
-    }
 }
 
 pub const Addresses = struct { local: Endpoint, peer: ?Endpoint };
