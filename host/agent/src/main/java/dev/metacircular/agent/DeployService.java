@@ -127,6 +127,11 @@ final class DeployService {
             return new Outcome(generation, parts(prepared, rows), Optional.empty());
         } catch (PlanExecutor.OperationFailed e) {
             return undo(prepared, journal, e, listener);
+        } catch (RuntimeException e) {
+            // Whether it is committed only the registry knows: the recovery asks it, and nothing else touches the
+            // service before.
+            journal.ifPresent(_ -> locks.block(service, "a deploy is still to be recovered: " + e.getMessage()));
+            throw e;
         }
     }
 

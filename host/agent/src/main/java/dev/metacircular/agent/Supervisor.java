@@ -23,6 +23,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -95,12 +96,15 @@ final class Supervisor {
      * @param complete whether every backend answered and no service was left out
      * @param next when the next try is due, if one is waited for
      * @param work ends when everything that the pass began is done
+     * @param left set when something of it could not be done now
      */
-    record Pass(boolean complete, Optional<Instant> next, List<Thread> work) {
-        void join() throws InterruptedException {
+    record Pass(boolean complete, Optional<Instant> next, List<Thread> work, AtomicBoolean left) {
+        /** Waits until all of it has ended; whether all of it could be done. */
+        boolean join() throws InterruptedException {
             for (Thread t : work) {
                 t.join();
             }
+            return !left.get();
         }
     }
 
@@ -121,25 +125,37 @@ final class Supervisor {
                         i -> i.identity().orElseThrow().component().service(),
                         (a, _) -> a));
         List<Thread> work = new ArrayList<>();
+        AtomicBoolean left = new AtomicBoolean();
         Set<ComponentId> known = new HashSet<>();
         Optional<Instant> next = Optional.empty();
+        boolean recorded = true;
         for (KnownService service : view.services()) {
+            service.components().forEach(m -> known.add(m.id()));
             boolean needed = false;
-            for (KnownService.Member m : service.components()) {
-                known.add(m.id());
-                if (answered.getOrDefault(m.component().runtime(), false)) {
-                    List<Instance> own = byComponent.getOrDefault(m.id(), List.of());
-                    if (locks.isFree(service.name())) {
-                        note(service, m, own, began);
+            try {
+                for (KnownService.Member m : service.components()) {
+                    if (answered.getOrDefault(m.component().runtime(), false)) {
+                        List<Instance> own = byComponent.getOrDefault(m.id(), List.of());
+                        if (locks.isFree(service.name())) {
+                            note(service, m, own, began);
+                        }
+                        needed |= needsWork(service, m, look(service, m, own), own);
+                        next = earlier(next, tracks.dueAt(m.id()));
+                    } else {
+                        tracks.unseen(Set.of(m.id()));
                     }
-                    needed |= needsWork(service, m, look(service, m, own), own);
-                    next = earlier(next, tracks.dueAt(m.id()));
-                } else {
-                    tracks.unseen(Set.of(m.id()));
                 }
+            } catch (RegistryException e) {
+                // What cannot be recorded is not acted on; a later pass sees it again.
+                LOG.log(Level.WARNING, "cannot look after " + service.name() + " now: " + e.getMessage());
+                recorded = false;
             }
             if (needed) {
-                work.add(Thread.startVirtualThread(() -> heal(service.name())));
+                work.add(Thread.startVirtualThread(() -> {
+                    if (!heal(service.name())) {
+                        left.set(true);
+                    }
+                }));
             }
         }
         List<ComponentId> gone = tracks.retain(known, began);
@@ -149,8 +165,8 @@ final class Supervisor {
         instances.stream()
                 .filter(i -> isOrphan(i, known))
                 .forEach(i -> work.add(Thread.startVirtualThread(() -> removeOrphan(i))));
-        boolean complete = recovered && answered.values().stream().allMatch(a -> a);
-        return new Pass(complete, next, work);
+        boolean complete = recovered && recorded && answered.values().stream().allMatch(a -> a);
+        return new Pass(complete, next, work, left);
     }
 
     /** Whether the instance was, when last looked, of a service that someone is changing right now; also one that was not there. */
@@ -171,17 +187,31 @@ final class Supervisor {
     private boolean list(Runtime runtime, List<Instance> into) {
         try {
             into.addAll(runtime.list());
-            if (unavailable.remove(runtime.kind()) != null) {
-                events.availability(runtime.kind(), true, runtime.kind() + "s can be asked again");
+            if (unavailable.containsKey(runtime.kind())
+                    && record(runtime.kind(), true, runtime.kind() + "s can be asked again")) {
+                unavailable.remove(runtime.kind());
             }
             return true;
         } catch (RuntimeFailure e) {
-            if (unavailable.put(runtime.kind(), String.valueOf(e.getMessage())) == null) {
-                events.availability(
-                        runtime.kind(),
-                        false,
-                        runtime.kind() + "s cannot be asked, their state is unknown: " + e.getMessage());
+            String why = String.valueOf(e.getMessage());
+            if (unavailable.containsKey(runtime.kind())
+                    || record(
+                            runtime.kind(),
+                            false,
+                            runtime.kind() + "s cannot be asked, their state is unknown: " + why)) {
+                unavailable.put(runtime.kind(), why);
             }
+            return false;
+        }
+    }
+
+    /** Records first what is then known, so that what a full disk keeps off the record is recorded by a later pass. */
+    private boolean record(RuntimeKind kind, boolean available, String message) {
+        try {
+            events.availability(kind, available, message);
+            return true;
+        } catch (RegistryException e) {
+            LOG.log(Level.WARNING, "not on record yet: " + message + ": " + e.getMessage());
             return false;
         }
     }
@@ -267,11 +297,11 @@ final class Supervisor {
         return own.stream().filter(i -> chosen.filter(i::equals).isEmpty()).toList();
     }
 
-    /** Acts under the service's lock on what is so then. */
-    private void heal(Name name) {
+    /** Acts under the service's lock on what is so then; whether it could. */
+    private boolean heal(Name name) {
         Optional<ServiceLocks.Held> held = locks.tryAcquire(name, "the agent's own healing");
         if (held.isEmpty()) {
-            return;
+            return false;
         }
         try (ServiceLocks.Held _ = held.get()) {
             Optional<KnownService> service = view.service(name);
@@ -280,8 +310,10 @@ final class Supervisor {
                 List<Instance> now = runtimes.list();
                 service.get().components().forEach(m -> heal(service.get(), m, Instances.of(now, m.id()), began));
             }
+            return true;
         } catch (RuntimeFailure | RegistryException e) {
             LOG.log(Level.WARNING, "cannot heal " + name + " now: " + e.getMessage());
+            return false;
         }
     }
 
@@ -341,11 +373,17 @@ final class Supervisor {
      */
     private boolean isOrphan(Instance instance, Set<ComponentId> known) {
         ComponentId id = instance.identity().orElseThrow().component();
-        boolean undone = recovery.wasUndone(id, Instances.generation(instance));
-        boolean neverStarted = instance.state() instanceof InstanceState.Created;
-        return locks.isFree(id.service()) && (undone || (neverStarted && !known.contains(id)));
+        return locks.isFree(id.service()) && isOrphan(instance, known.contains(id));
     }
 
+    private boolean isOrphan(Instance instance, boolean known) {
+        ComponentId id = instance.identity().orElseThrow().component();
+        boolean undone = recovery.wasUndone(id, Instances.generation(instance));
+        boolean neverStarted = instance.state() instanceof InstanceState.Created;
+        return undone || (neverStarted && !known);
+    }
+
+    /** Looks again under the lock: the deploy whose creation it was may have been done since. */
     private void removeOrphan(Instance instance) {
         ComponentId id = instance.identity().orElseThrow().component();
         Optional<ServiceLocks.Held> held = locks.tryAcquire(id.service(), "the agent's own tidying");
@@ -353,6 +391,16 @@ final class Supervisor {
             return;
         }
         try (ServiceLocks.Held _ = held.get()) {
+            boolean known = view.service(id.service())
+                    .flatMap(s -> s.find(id.component()))
+                    .isPresent();
+            boolean still = runtimes.of(instance.id())
+                    .inspect(instance.id())
+                    .filter(now -> isOrphan(now, known))
+                    .isPresent();
+            if (!still) {
+                return;
+            }
             lifecycle.remove(instance.id());
             events.component(
                     id, EventLog.Kind.ORPHAN_REMOVED, "left over by a deploy that was undone: " + instance.id());

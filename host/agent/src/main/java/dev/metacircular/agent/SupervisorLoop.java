@@ -29,6 +29,7 @@ final class SupervisorLoop implements AutoCloseable {
     private static final Duration SETTLE_WHILE_BUSY = Duration.ofSeconds(1);
 
     private static final Duration REVIVE_INTERVAL = Duration.ofSeconds(10);
+    private static final Duration BOOT_LIMIT = Duration.ofMinutes(5);
     private static final Path BOOT_ID = Path.of("/proc/sys/kernel/random/boot_id");
 
     private final Supervisor supervisor;
@@ -38,6 +39,7 @@ final class SupervisorLoop implements AutoCloseable {
     private final Clock clock;
     private final List<Events.Subscription> subscriptions = new ArrayList<>();
     private final Thread thread;
+    private final long begunNanos = System.nanoTime();
     private boolean changed;
     private boolean urgent;
     private boolean closed;
@@ -99,8 +101,7 @@ final class SupervisorLoop implements AutoCloseable {
                     pause = min(
                             pause, Duration.between(clock.instant(), pass.next().get()));
                 }
-                if (supervisor.isBooting() && pass.complete()) {
-                    pass.join();
+                if (supervisor.isBooting() && pass.complete() && (pass.join() || bootedLongAgo())) {
                     supervisor.bootDone();
                     rememberBoot();
                 }
@@ -116,6 +117,11 @@ final class SupervisorLoop implements AutoCloseable {
                 return;
             }
         }
+    }
+
+    /** What cannot be done for so long does not hold up that ends count as the components' own. */
+    private boolean bootedLongAgo() {
+        return System.nanoTime() - begunNanos >= BOOT_LIMIT.toNanos();
     }
 
     private void tryRevive() {

@@ -30,8 +30,7 @@ final class Steps {
         private static final long serialVersionUID = 1L;
     }
 
-    private static final Set<String> NOT_STEPS =
-            Set.of("kind", "exec", "events", "close", "toString", "hashCode", "pending");
+    private static final Set<String> NOT_STEPS = Set.of("kind", "exec", "events", "close", "toString", "hashCode");
 
     private final List<String> seen = new ArrayList<>();
     private Fault fault = Fault.NONE;

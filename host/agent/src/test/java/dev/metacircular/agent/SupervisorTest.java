@@ -206,6 +206,34 @@ class SupervisorTest {
     }
 
     @Test
+    void recordsLaterThatABackendIsGoneWhereTheRecordFailsAndHealsAllTheSame() throws InterruptedException {
+        deployed(new RestartPolicy.Always());
+        node.steps.spoil(0, Steps.Fault.FAILS);
+        pass();
+        node.steps.spoil(1, Steps.Fault.FAILS);
+        pass();
+        assertThat(node.steps.seen()).as("what was spoiled").element(1).isEqualTo("recordAvailability");
+        assertThat(node.eventKinds()).contains("runtime_unavailable").doesNotContain("runtime_available");
+        pass();
+        assertThat(node.eventKinds()).filteredOn("runtime_available"::equals).hasSize(1);
+    }
+
+    @Test
+    void aBootIsNotOverBeforeAllThatItCutShortCouldBeTried() throws InterruptedException {
+        deployed(new RestartPolicy.No());
+        node.fake.reboot();
+        node.restart(true);
+        // The pass's own listing and the record of what it found, then the healing's listing.
+        node.steps.spoil(2, Steps.Fault.FAILS);
+        assertThat(node.supervisor.pass().join()).isFalse();
+        assertThat(node.steps.seen()).as("what was spoiled").element(2).isEqualTo("list");
+        assertThat(runs()).isFalse();
+        node.steps.spoil(-1, Steps.Fault.NONE);
+        assertThat(node.supervisor.pass().join()).isTrue();
+        assertThat(runs()).isTrue();
+    }
+
+    @Test
     void keepsStoppedWhatAnOperatorStoppedAlsoUnderAnotherAgent() throws InterruptedException {
         deployed(new RestartPolicy.Always());
         node.actions.setDesired("tester", SHOP, node.generation(SHOP), Optional.of(false), Map.of());
