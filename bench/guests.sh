@@ -1,4 +1,4 @@
-# Sourced by bench/boot, bench/abi and bench/net, after scripts/common.sh: the machine that all guests run on, Debian's Linux kernel, the small programs.
+# Sourced by bench/boot, bench/abi, bench/net and bench/firecracker, after scripts/common.sh: the machine that all guests run on, Debian's Linux kernel, the small programs.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 # As host/vm starts it.
