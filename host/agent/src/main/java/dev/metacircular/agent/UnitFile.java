@@ -129,17 +129,23 @@ record UnitFile(Path directory, SystemUser user, Path program, AgentConfig confi
                 [Install]
                 WantedBy=multi-user.target
                 """.formatted(
-                        config.node(),
-                        manager,
-                        user.name(),
-                        quote(directory),
-                        user.runtimeDirectory(),
-                        start(),
-                        Stream.of(directory, config.services())
-                                .distinct()
-                                .map(p -> quote("-" + p))
-                                .collect(Collectors.joining(" ", "", " -" + user.runtimeDirectory())),
-                        homes());
+                config.node(),
+                manager,
+                user.name(),
+                quote(directory),
+                user.runtimeDirectory(),
+                start(),
+                written().map(p -> quote("-" + p)).collect(Collectors.joining(" ", "", " -" + user.runtimeDirectory())),
+                homes());
+    }
+
+    /** Where podman looks for the certificates of registries with an authority of their own, which the agent puts there. */
+    Path certificates() {
+        return user.home().resolve(".config/containers/certs.d");
+    }
+
+    private Stream<Path> written() {
+        return Stream.of(directory, config.services(), certificates()).distinct();
     }
 
     private String start() {
@@ -158,10 +164,7 @@ record UnitFile(Path directory, SystemUser user, Path program, AgentConfig confi
                 .flatMap(s -> s)
                 .filter(UnitFile::isHidden)
                 .forEach(p -> shown.add("BindReadOnlyPaths=" + quote("-" + p)));
-        Stream.of(directory, config.services())
-                .distinct()
-                .filter(UnitFile::isHidden)
-                .forEach(p -> shown.add("BindPaths=" + quote("-" + p)));
+        written().filter(UnitFile::isHidden).forEach(p -> shown.add("BindPaths=" + quote("-" + p)));
         String hidden =
                 HIDDEN.stream().map(p -> p + ":ro").collect(Collectors.joining(" ", "TemporaryFileSystem=", ""));
         return shown.isEmpty() ? hidden : hidden + "\n" + String.join("\n", shown);

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -51,20 +52,34 @@ final class Units {
         return new UnitFile(directory, user, program, config, SystemUser.callerIsRoot());
     }
 
+    /** Without the folder the unit would not show it. */
+    private static void makeCertificates(UnitFile unit) throws IOException {
+        Programs.Result result =
+                as(unit.user(), "mkdir", "-p", unit.certificates().toString());
+        if (!result.ok()) {
+            throw Problem.of(
+                            Problem.Kind.FAILED,
+                            "the folder for registries' certificates cannot be made: "
+                                    + result.output().replace('\n', ' '))
+                    .at(unit.certificates().toString())
+                    .next("let the user " + unit.user().name() + " write to its home")
+                    .exception();
+        }
+    }
+
+    /** As the user, so that no link in what is the user's leads root astray. */
+    private static Programs.Result as(SystemUser user, String... command) throws IOException {
+        List<String> whole =
+                new ArrayList<>(List.of("setpriv", "--reuid=" + user.uid(), "--regid=" + user.gid(), "--clear-groups"));
+        whole.addAll(List.of(command));
+        return Programs.run(DEADLINE, whole);
+    }
+
     private static void requireReadable(SystemUser user, Path program) throws IOException {
         if (!SystemUser.callerIsRoot()) {
             return;
         }
-        Programs.Result result = Programs.run(
-                DEADLINE,
-                List.of(
-                        "setpriv",
-                        "--reuid=" + user.uid(),
-                        "--regid=" + user.gid(),
-                        "--clear-groups",
-                        "test",
-                        "-x",
-                        program.toString()));
+        Programs.Result result = as(user, "test", "-x", program.toString());
         if (!result.ok()) {
             throw Problem.of(Problem.Kind.CONFLICT, "the user " + user.name() + " cannot run " + program)
                     .next("install it where everybody can read it: scripts/install /opt/metacircular, then"
@@ -79,6 +94,9 @@ final class Units {
         Path parent = place.getParent();
         if (parent != null) {
             Files.createDirectories(parent);
+        }
+        if (unit.forMachine()) {
+            makeCertificates(unit);
         }
         Files.writeString(place, unit.text());
         List<String> reload = unit.forMachine()

@@ -77,8 +77,9 @@ final class UnitFileTest {
 
         assertThat(unit(config, true).text().lines())
                 .contains(
-                        "ReadWritePaths=-/var/lib/mcp -/home/srv -/run/user/997",
+                        "ReadWritePaths=-/var/lib/mcp -/home/srv -/home/mcp/.config/containers/certs.d -/run/user/997",
                         "BindPaths=-/home/srv",
+                        "BindPaths=-/home/mcp/.config/containers/certs.d",
                         "BindReadOnlyPaths=\"-/home/ann/cert s\"",
                         "BindReadOnlyPaths=-/root/page")
                 .noneMatch(l -> l.startsWith("BindReadOnlyPaths=") && l.contains("/etc"));
