@@ -150,6 +150,8 @@ final class Agent implements AutoCloseable {
                 new EventService(stored, events),
                 new Doctor(config.services(), made.socket(), pki, observations)));
         ServerIdentity identity = new ServerIdentity(pki.shown());
+        // Before anything is served: what comes later is under way, and nobody's leftover.
+        List<Path> unfinished = transfers.leftovers();
         server = new AgentServer(listen, identity, service, new AuthInterceptor(node, tokens, audit, clock));
         loop = new SupervisorLoop(supervisor, runtimes, locks, made.revive(), bootFile, clock);
         CertificateWatch certificates = new CertificateWatch(node, pki, identity, events, clock);
@@ -166,7 +168,7 @@ final class Agent implements AutoCloseable {
                         new Housekeeping.Chore(
                                 "the collection of images", IMAGES_FIRST, IMAGES_EVERY, () -> images.collect(false))));
         Thread.startVirtualThread(observations::refreshAvailability);
-        Thread.startVirtualThread(() -> Leftovers.collect(runtimes, transfers));
+        Thread.startVirtualThread(() -> Leftovers.collect(runtimes, transfers, unfinished));
         events.node(EventLog.Kind.AGENT_STARTED, "version " + Version.TEXT);
         if (renewed) {
             events.node(EventLog.Kind.CERTIFICATE_RENEWED, "the server's certificate now ends on " + pki.serverEnds());

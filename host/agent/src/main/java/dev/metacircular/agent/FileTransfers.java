@@ -6,8 +6,10 @@ import dev.metacircular.model.ProblemException;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.SecureRandom;
@@ -160,24 +162,34 @@ final class FileTransfers {
         }
     }
 
-    /** Takes away what transfers left that ended with an agent before this one. */
-    void collectLeftovers() {
+    /** The records of transfers that have not ended orderly; of none that is under way if asked before any may begin. */
+    List<Path> leftovers() {
         List<Path> left = new ArrayList<>();
-        if (!Files.isDirectory(records)) {
-            return;
+        if (Files.isDirectory(records)) {
+            try (DirectoryStream<Path> all = Files.newDirectoryStream(records, FileHelper.UNFINISHED + "*")) {
+                all.forEach(left::add);
+            } catch (IOException | DirectoryIteratorException e) {
+                LOG.log(Level.WARNING, "unfinished files cannot be collected: " + e.getMessage());
+            }
         }
-        try (DirectoryStream<Path> all = Files.newDirectoryStream(records, FileHelper.UNFINISHED + "*")) {
-            all.forEach(left::add);
-            for (Path record : left) {
+        return left;
+    }
+
+    /** Takes away what transfers left that ended with an agent before this one. */
+    void collectLeftovers(List<Path> left) {
+        for (Path record : left) {
+            try {
                 String[] lines = Files.readString(record).split("\n", 2);
                 boolean readable = lines.length == 2 && Name.isValid(lines[0]);
                 String unfinished = String.valueOf(record.getFileName());
                 if (!readable || collect(Name.of(lines[0]), lines[1], unfinished)) {
                     Files.deleteIfExists(record);
                 }
+            } catch (NoSuchFileException e) {
+                LOG.log(Level.FINE, "the record " + record + " is gone already");
+            } catch (IOException e) {
+                LOG.log(Level.WARNING, record + " cannot be collected: " + Main.describe(e));
             }
-        } catch (IOException e) {
-            LOG.log(Level.WARNING, "unfinished files cannot be collected: " + Main.describe(e));
         }
     }
 }

@@ -2,7 +2,9 @@ package dev.metacircular.agent;
 
 import dev.metacircular.runtime.Runtime;
 import dev.metacircular.runtime.RuntimeFailure;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
@@ -14,9 +16,13 @@ final class Leftovers {
 
     private Leftovers() {}
 
-    /** Collects them, again and again where a runtime does not answer; for a thread of its own. */
-    static void collect(Runtimes runtimes, FileTransfers transfers) {
-        transfers.collectLeftovers();
+    /**
+     * Collects them, again and again where a runtime does not answer; for a thread of its own.
+     *
+     * @param unfinished the records of files that were there before this agent served
+     */
+    static void collect(Runtimes runtimes, FileTransfers transfers, List<Path> unfinished) {
+        transfers.collectLeftovers(unfinished);
         for (Runtime runtime : runtimes.all()) {
             for (int i = 1; i <= TRIES; i++) {
                 try {

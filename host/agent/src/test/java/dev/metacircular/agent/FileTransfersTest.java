@@ -16,6 +16,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
@@ -330,8 +331,15 @@ class FileTransfersTest {
         Files.writeString(records.resolve(String.valueOf(left.getFileName())), "shop\nfile");
         Files.writeString(records.resolve(FileHelper.UNFINISHED + "1111111111111111"), "shop\ngone/file");
         Files.writeString(records.resolve(FileHelper.UNFINISHED + "2222222222222222"), "");
-        transfers.collectLeftovers();
+        Path vanished = Files.writeString(records.resolve(FileHelper.UNFINISHED + "3333333333333333"), "shop\nfile");
+        List<Path> leftovers = transfers.leftovers();
+        Files.delete(vanished);
+        Path underWay = Files.writeString(records.resolve(FileHelper.UNFINISHED + "0000000000000000"), "shop\nfile");
+        leftovers.sort(Comparator.comparing((Path p) -> !p.equals(vanished)));
+        transfers.collectLeftovers(leftovers);
         assertThat(left).doesNotExist();
+        assertThat(underWay).exists();
+        Files.delete(underWay);
         assertThat(records).isEmptyDirectory();
     }
 
