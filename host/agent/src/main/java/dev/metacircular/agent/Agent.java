@@ -16,9 +16,11 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -166,6 +168,11 @@ final class Agent implements AutoCloseable {
                         new Housekeeping.Chore(
                                 "the look at the certificates", LOOK_EVERY, CERTIFICATES_EVERY, certificates::look),
                         new Housekeeping.Chore(
+                                "the look for what was removed elsewhere",
+                                IMAGES_FIRST,
+                                IMAGES_EVERY,
+                                () -> dropGone(view, runtimes)),
+                        new Housekeeping.Chore(
                                 "the collection of images", IMAGES_FIRST, IMAGES_EVERY, () -> images.collect(false))));
         Thread.startVirtualThread(observations::refreshAvailability);
         Thread.startVirtualThread(() -> Leftovers.collect(runtimes, transfers, unfinished));
@@ -188,6 +195,15 @@ final class Agent implements AutoCloseable {
                 message,
                 false,
                 config.alert().isPresent());
+    }
+
+    /** In this order: what was asked to end and is in no later listing is gone. */
+    static void dropGone(NodeView view, Runtimes runtimes) {
+        Set<String> asked = new HashSet<>(view.stopRequests());
+        if (!asked.isEmpty()) {
+            runtimes.listAll().forEach(i -> asked.remove(i.id().value()));
+            view.dropStopRequests(asked);
+        }
     }
 
     /** The machine's, put on or back by a property that tests of a stepped clock set. */

@@ -32,7 +32,7 @@ final class AgentServer implements AutoCloseable {
 
     private final Server server;
     private final EventLoopGroup acceptor = new NioEventLoopGroup(1);
-    private final EventLoopGroup workers = new NioEventLoopGroup(EVENT_LOOPS);
+    private final EventLoopGroup workers = new BoundedConnections(EVENT_LOOPS);
     private final ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
 
     /** Binds and serves. */

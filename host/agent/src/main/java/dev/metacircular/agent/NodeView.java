@@ -189,6 +189,19 @@ final class NodeView {
         }
     }
 
+    /** Whose end was asked for; those that somebody else removed since too. */
+    Set<String> stopRequests() {
+        return Set.copyOf(stopRequests);
+    }
+
+    /** Forgets the requests of these, which are gone. */
+    void dropStopRequests(Set<String> instances) {
+        for (String instance : instances) {
+            ledger.clearStopRequest(instance);
+            stopRequests.remove(instance);
+        }
+    }
+
     boolean stopRequested(InstanceId instance) {
         return stopRequests.contains(instance.value());
     }

@@ -84,6 +84,19 @@ class ImageCollectionTest {
     }
 
     @Test
+    void whatADroppedComponentUsedIsNeededNoMore() {
+        publish(BASE + 1);
+        publish(BASE + 2);
+        node.deploy(service(
+                "shop",
+                serving("web", BASE + 1).build(),
+                serving("old", BASE + 2).build()));
+        node.deploy(service("shop", serving("web", BASE + 1).build()));
+        node.clock.advance(Duration.ofDays(2));
+        assertThat(collect(false)).containsExactly(BASE + 2);
+    }
+
+    @Test
     void whatTheAgentDidNotPullOrAnotherNamedOrAnInstanceHasStays() {
         publish(BASE + 1);
         node.fake.pull(ImageRef.parse(BASE + 1), (_, _, _) -> {});

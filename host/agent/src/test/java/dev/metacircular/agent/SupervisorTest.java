@@ -72,6 +72,28 @@ class SupervisorTest {
     }
 
     @Test
+    void aStopThatWasAskedForIsForgottenOnceSomebodyElseRemovedTheContainer() {
+        Instance web = deployed(new RestartPolicy.UnlessStopped());
+        node.lifecycle.stop(web.id());
+        Agent.dropGone(node.view, node.runtimes);
+        assertThat(node.registry.stopRequests()).containsExactly(web.id().value());
+        node.fake.remove(web.id());
+        Agent.dropGone(node.view, node.runtimes);
+        assertThat(node.registry.stopRequests()).isEmpty();
+        assertThat(node.view.stopRequested(web.id())).isFalse();
+    }
+
+    @Test
+    void whileTheImagesAreNotListedItIsToldThatDriftOfTheImageIsUnknown() {
+        deployed(new RestartPolicy.UnlessStopped());
+        assertThat(node.status.status(Optional.empty()).getComponents(0).getDriftList())
+                .isEmpty();
+        node.fake.faults().set(Operation.IMAGE, new FakeFaults.Fault.Fails(RuntimeFailure.Kind.DEADLINE, "slow"));
+        assertThat(node.status.status(Optional.empty()).getComponents(0).getDriftList())
+                .containsExactly("image_unknown");
+    }
+
+    @Test
     void startsTheSameInstanceAgainAfterASecondThatDoubles() throws InterruptedException {
         InstanceId web = deployed(new RestartPolicy.UnlessStopped()).id();
         int seconds = 1;

@@ -59,12 +59,15 @@ public final class ImageStore {
         });
     }
 
-    /** Part of a deploy's commit. */
+    /** Part of a deploy's commit: what the service's components use now; what those used that it has no more is forgotten. */
     static void recordUse(Handle h, Name service, Clock clock) {
         h.createUpdate("""
                         INSERT INTO image_use
                           SELECT service, name, image_id, :t FROM component WHERE service = :s AND image_id <> ''
                         ON CONFLICT (service, component, image) DO UPDATE SET used_ms = excluded.used_ms""").bind("t", clock.millis()).bind("s", service.value()).execute();
+        h.createUpdate("""
+                        DELETE FROM image_use WHERE service = :s
+                          AND component NOT IN (SELECT name FROM component WHERE service = :s)""").bind("s", service.value()).execute();
     }
 
     static void forget(Handle h, Name service) {
