@@ -78,7 +78,8 @@ final class AccessTest {
         node.mcp("token", "revoke", "eve", "--node", node.name).ok();
         assertRefusedEverywhere(viewer + "\n");
         assertThat(with(viewer, List.of("status")).exit()).isEqualTo(4);
-        String audit = Files.readString(node.agentDirectory().resolve("audit.log"));
+        String audit = Files.readString(node.agentDirectory().resolve("audit.log"))
+                + Files.readString(node.agentDirectory().resolve("audit-refused.log"));
         assertThat(audit.lines()
                         .filter(l -> l.contains("Restart")
                                 && (l.contains("NOT_PERMITTED") || l.contains("UNAUTHENTICATED"))))

@@ -132,7 +132,7 @@ final class Agent implements AutoCloseable {
         Observations observations = new Observations(runtimes);
         FileTransfers transfers =
                 new FileTransfers(config.services(), directory, config.maxFileBytes(), backends.files());
-        audit = new AuditLog(directory.resolve("audit.log"));
+        audit = new AuditLog(directory);
         ImageCollection images = new ImageCollection(runtimes, registry.images(), locks, events, clock);
         AgentService service = new AgentService(new AgentService.Parts(
                 node,

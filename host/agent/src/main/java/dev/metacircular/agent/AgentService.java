@@ -65,6 +65,7 @@ import dev.metacircular.contract.v1.Token;
 import dev.metacircular.contract.v1.UploadSnapshotRequest;
 import dev.metacircular.contract.v1.UploadSnapshotResponse;
 import dev.metacircular.definition.ComponentDocuments;
+import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
@@ -119,6 +120,7 @@ final class AgentService extends AgentGrpc.AgentImplBase {
     }
 
     private static <R> void answer(StreamObserver<R> observer, Supplier<R> work) {
+        ignoreCancellation(observer);
         try {
             R response = work.get();
             observer.onNext(response);
@@ -168,15 +170,23 @@ final class AgentService extends AgentGrpc.AgentImplBase {
 
     @Override
     public void plan(PlanRequest request, StreamObserver<PlanUpdate> observer) {
-        ignoreCancellation(observer);
+        boolean mayPull = Caller.current().role() == Role.OPERATOR;
         answer(observer, () -> {
             Service service = service(request.getService());
             var plan = parts.deploys()
-                    .plan(service, target(service.name(), request.getComponent()), (id, what, done, total) -> {
-                        synchronized (observer) {
-                            observer.onNext(PlanUpdate.newBuilder()
-                                    .setProgress(DeployStream.progressMessage(id, what, done, total))
-                                    .build());
+                    .plan(service, target(service.name(), request.getComponent()), new DeployPlanner.PullProgress() {
+                        @Override
+                        public void progress(ComponentId id, String what, long done, long total) {
+                            synchronized (observer) {
+                                observer.onNext(PlanUpdate.newBuilder()
+                                        .setProgress(DeployStream.progressMessage(id, what, done, total))
+                                        .build());
+                            }
+                        }
+
+                        @Override
+                        public boolean mayPull() {
+                            return mayPull;
                         }
                     });
             return PlanUpdate.newBuilder().setPlan(Responses.plan(plan)).build();

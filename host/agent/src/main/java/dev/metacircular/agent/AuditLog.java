@@ -4,39 +4,39 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.OutputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
 /**
- * One JSON object a line for each call: who, what, on what, with which outcome, how long; never a secret. The file is rotated by
- * size, and so many files are kept.
+ * One JSON object a line for each call: who, what, on what, with which outcome, how long; never a secret. A call that changes something
+ * has a line at its beginning too. The file is rotated by size, and so many files are kept. Calls without a good token go into files of
+ * their own, so that whoever can reach the port cannot push out what others did.
  */
 final class AuditLog implements AutoCloseable {
     private static final Logger LOG = Logger.getLogger(AuditLog.class.getName());
     private static final JsonFactory JSON = new JsonFactory();
+    static final String FILE = "audit.log";
+    static final String REFUSED_FILE = "audit-refused.log";
+    /** The outcome of a call that has not ended. */
+    static final String BEGUN = "begun";
+
     static final long MAX_FILE_BYTES = 8L << 20;
     static final int FILES = 5;
+    private static final int REFUSED_FILES = 2;
     private static final int MAX_TEXT_CHARS = 200;
 
-    private final Path file;
-    private final long maxFileBytes;
-    private OutputStream out;
-    private long size;
+    private final RotatedFile calls;
+    private final RotatedFile refused;
 
     /**
-     * A finished call.
+     * A call at its beginning or its end.
      *
      * @param token the token's name, empty if none was good
      * @param target {@code service[/component]} or a token's name, empty for the node
-     * @param outcome {@code ok}, or a problem's kind
+     * @param outcome {@code ok}, {@link #BEGUN}, {@code cancelled}, or a problem's kind
      */
     record Entry(
             Instant time,
@@ -49,51 +49,21 @@ final class AuditLog implements AutoCloseable {
             Duration duration,
             String idempotencyKey) {}
 
-    AuditLog(Path file) throws IOException {
-        this(file, MAX_FILE_BYTES);
+    AuditLog(Path directory) throws IOException {
+        this(directory, MAX_FILE_BYTES);
     }
 
-    AuditLog(Path file, long maxFileBytes) throws IOException {
-        this.file = file;
-        this.maxFileBytes = maxFileBytes;
-        this.out = open();
+    AuditLog(Path directory, long maxFileBytes) throws IOException {
+        calls = new RotatedFile(directory.resolve(FILE), maxFileBytes, FILES);
+        refused = new RotatedFile(directory.resolve(REFUSED_FILE), maxFileBytes, REFUSED_FILES);
     }
 
-    private OutputStream open() throws IOException {
-        if (!Files.exists(file)) {
-            Files.createFile(file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-        }
-        size = Files.size(file);
-        return Files.newOutputStream(file, StandardOpenOption.APPEND);
-    }
-
-    synchronized void write(Entry entry) {
+    void write(Entry entry) {
         try {
-            byte[] line = line(entry);
-            if (size > 0 && size + line.length > maxFileBytes) {
-                rotate();
-            }
-            out.write(line);
-            size += line.length;
+            (entry.token().isEmpty() ? refused : calls).write(line(entry));
         } catch (IOException e) {
-            LOG.log(Level.SEVERE, "cannot write the audit log " + file + ": " + e.getMessage());
+            LOG.log(Level.SEVERE, "cannot write the audit log: " + Main.describe(e));
         }
-    }
-
-    private void rotate() throws IOException {
-        out.close();
-        for (int i = FILES - 1; i > 1; i--) {
-            Path older = numbered(i - 1);
-            if (Files.exists(older)) {
-                Files.move(older, numbered(i), StandardCopyOption.REPLACE_EXISTING);
-            }
-        }
-        Files.move(file, numbered(1), StandardCopyOption.REPLACE_EXISTING);
-        out = open();
-    }
-
-    private Path numbered(int index) {
-        return file.resolveSibling(file.getFileName() + "." + index);
     }
 
     private static byte[] line(Entry entry) throws IOException {
@@ -120,11 +90,12 @@ final class AuditLog implements AutoCloseable {
     }
 
     @Override
-    public synchronized void close() {
-        try {
-            out.close();
+    public void close() {
+        try (calls;
+                refused) {
+            LOG.fine("the audit log ends");
         } catch (IOException e) {
-            LOG.log(Level.WARNING, "cannot close the audit log " + file + ": " + e.getMessage());
+            LOG.log(Level.WARNING, "cannot close the audit log: " + Main.describe(e));
         }
     }
 }

@@ -75,6 +75,11 @@ final class DeployPlanner {
     @FunctionalInterface
     interface PullProgress {
         void progress(ComponentId id, String what, long doneBytes, long totalBytes);
+
+        /** Whether the plan may change the node so far; otherwise it is made from the images that the node has. */
+        default boolean mayPull() {
+            return true;
+        }
     }
 
     /** @throws dev.metacircular.model.ProblemException if the deploy is refused */
@@ -119,8 +124,14 @@ final class DeployPlanner {
         if (!ref.floats() || ref.isLocal() || fresh) {
             return runtime.image(ref);
         }
+        if (!progress.mayPull()) {
+            progress.progress(id, ref + " as the node has it: an operator's plan pulls it first", 0, 0);
+            return runtime.image(ref);
+        }
         Image image = runtime.pull(ref, (what, done, total) -> progress.progress(id, what, done, total));
-        pulledAt.put(ref, System.nanoTime());
+        long now = System.nanoTime();
+        pulledAt.values().removeIf(at -> now - at >= PULL_FRESH.toNanos());
+        pulledAt.put(ref, now);
         return Optional.of(image);
     }
 

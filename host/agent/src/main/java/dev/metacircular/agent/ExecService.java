@@ -99,6 +99,7 @@ final class ExecService {
         private Exec.@Nullable Session session;
         private boolean started;
         private boolean over;
+        private boolean gone;
 
         Exchange(Caller caller, ServerCallStreamObserver<ExecOutput> out) {
             this.caller = caller;
@@ -110,6 +111,7 @@ final class ExecService {
         }
 
         private synchronized void cancel() {
+            gone = true;
             if (session != null) {
                 session.close();
             }
@@ -170,11 +172,22 @@ final class ExecService {
                 synchronized (this) {
                     session = opened;
                     notifyAll();
+                    if (gone || out.isCancelled()) {
+                        // Its caller went while it was being started: nobody else ends it.
+                        cancel();
+                    }
                 }
                 Thread errors = Thread.startVirtualThread(() -> copy(
                         opened.errors(), b -> ExecOutput.newBuilder().setErr(b).build()));
                 copy(opened.output(), b -> ExecOutput.newBuilder().setOut(b).build());
                 errors.join();
+                synchronized (this) {
+                    if (gone) {
+                        // Asking for the status would go on for as long as the command runs.
+                        throw Problem.of(Problem.Kind.FAILED, "its caller has gone; the command may run on")
+                                .exception();
+                    }
+                }
                 return ExecOutput.newBuilder()
                         .setExitStatus(opened.exitStatus())
                         .build();

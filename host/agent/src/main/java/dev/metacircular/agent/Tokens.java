@@ -13,6 +13,7 @@ import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /** The node's bearer tokens: 256 random bits each, of which only the SHA-256 is kept. */
 final class Tokens {
@@ -22,6 +23,7 @@ final class Tokens {
     private final Registry registry;
     private final Clock clock;
     private volatile List<Known> known;
+    private volatile Consumer<String> whenRevoked = _ -> {};
 
     private record Known(String name, Role role, String sha256) {}
 
@@ -65,10 +67,18 @@ final class Tokens {
         return token;
     }
 
-    /** It is refused from the next call on. */
-    synchronized void revoke(String name) {
-        registry.revokeToken(name);
-        known = load();
+    /** It is refused from now on, and what goes on by it is told to end. */
+    void revoke(String name) {
+        synchronized (this) {
+            registry.revokeToken(name);
+            known = load();
+        }
+        whenRevoked.accept(name);
+    }
+
+    /** @param listener gets the names of tokens that were revoked */
+    void whenRevoked(Consumer<String> listener) {
+        whenRevoked = listener;
     }
 
     private static String generate() {

@@ -7,17 +7,25 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.metacircular.contract.v1.AddTokenRequest;
 import dev.metacircular.contract.v1.AgentGrpc;
+import dev.metacircular.contract.v1.Event;
+import dev.metacircular.contract.v1.EventsRequest;
 import dev.metacircular.contract.v1.HelloRequest;
 import dev.metacircular.contract.v1.RevokeTokenRequest;
 import io.grpc.ManagedChannel;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.stub.StreamObserver;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.net.SocketException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.stream.StreamSupport;
@@ -67,7 +75,7 @@ class AccessTest {
         for (MethodDescriptor<?, ?> method : AgentGrpc.getServiceDescriptor().getMethods()) {
             Status status = Remote.call(remote.as(token), method);
             assertThat(status.getCode()).as("%s with %s", method, known).isEqualTo(Status.Code.UNAUTHENTICATED);
-            JsonNode line = lastAudit();
+            JsonNode line = JSON.readTree(remote.refused().getLast());
             assertThat(line.get("method").asText()).isEqualTo(method.getBareMethodName());
             assertThat(line.get("outcome").asText()).isEqualTo("UNAUTHENTICATED");
             assertThat(line.get("peer").asText()).startsWith("127.0.0.1:");
@@ -77,6 +85,7 @@ class AccessTest {
     @Test
     void refusesEveryCallWithoutATokenWithAWrongOneAndWithARevokedOne() throws Exception {
         String revoked = add("temporary", "operator");
+        int audited = remote.audit().size() + 3;
         assertThat(Remote.call(remote.as(revoked), AgentGrpc.getHelloMethod()).isOk())
                 .isTrue();
         assertThat(remote.blocking()
@@ -89,6 +98,81 @@ class AccessTest {
         requireRefused(remote.token.substring(1), "a wrong token");
         requireRefused("mct_" + "A".repeat(43), "another token");
         requireRefused(revoked, "a revoked token");
+        assertThat(remote.audit())
+                .as("what nobody did pushes nothing out: Hello, and RevokeToken's beginning and end")
+                .hasSize(audited);
+    }
+
+    @Test
+    void anOpenStreamEndsWithItsToken() throws Exception {
+        String viewer = add("watcher", "viewer");
+        CompletableFuture<Status> end = new CompletableFuture<>();
+        CountDownLatch first = new CountDownLatch(1);
+        AgentGrpc.newStub(remote.as(viewer))
+                .events(EventsRequest.newBuilder().setFollow(true).build(), new StreamObserver<Event>() {
+                    @Override
+                    public void onNext(Event event) {
+                        first.countDown();
+                    }
+
+                    @Override
+                    public void onError(Throwable failure) {
+                        end.complete(Status.fromThrowable(failure));
+                    }
+
+                    @Override
+                    public void onCompleted() {
+                        end.complete(Status.OK);
+                    }
+                });
+        assertThat(first.await(20, TimeUnit.SECONDS)).isTrue();
+        assertThat(remote.blocking()
+                        .revokeToken(RevokeTokenRequest.newBuilder()
+                                .setIdempotencyKey("revoke")
+                                .setName("watcher")
+                                .build()))
+                .isNotNull();
+        Status status = end.get(20, TimeUnit.SECONDS);
+        assertThat(status.getCode()).isEqualTo(Status.Code.UNAUTHENTICATED);
+        assertThat(status.getDescription()).contains("revoked");
+        assertThat(remote.audit())
+                .anyMatch(l -> l.contains("\"token\":\"watcher\"")
+                        && l.contains("\"method\":\"Events\"")
+                        && l.contains("UNAUTHENTICATED"));
+    }
+
+    @Test
+    void oneAddressHasABoundedNumberOfConnections() throws IOException {
+        List<Socket> open = new ArrayList<>();
+        try {
+            for (int i = 0; i < BoundedConnections.MAX_OF_ADDRESS; i++) {
+                open.add(new Socket(
+                        InetAddress.getLoopbackAddress(), remote.agent.address().port()));
+            }
+            try (Socket tooMany = new Socket(
+                    InetAddress.getLoopbackAddress(), remote.agent.address().port())) {
+                // Well before an idle connection's handshake is given up.
+                tooMany.setSoTimeout(5_000);
+                assertThat(ended(tooMany)).isTrue();
+            }
+        } finally {
+            for (Socket socket : open) {
+                socket.close();
+            }
+        }
+        assertThat(remote.blocking()
+                        .withWaitForReady()
+                        .hello(HelloRequest.getDefaultInstance())
+                        .getNode())
+                .isEqualTo("alpha");
+    }
+
+    private static boolean ended(Socket socket) throws IOException {
+        try {
+            return socket.getInputStream().read() < 0;
+        } catch (SocketException e) {
+            return true;
+        }
     }
 
     @Test

@@ -3,10 +3,17 @@ package dev.metacircular.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.metacircular.contract.Messages;
+import dev.metacircular.contract.v1.AddTokenRequest;
+import dev.metacircular.contract.v1.AgentGrpc;
 import dev.metacircular.contract.v1.DeployRequest;
 import dev.metacircular.contract.v1.DeployUpdate;
 import dev.metacircular.contract.v1.DoctorRequest;
+import dev.metacircular.contract.v1.ExecInput;
+import dev.metacircular.contract.v1.ExecOutput;
+import dev.metacircular.contract.v1.ExecStart;
 import dev.metacircular.contract.v1.HelloRequest;
 import dev.metacircular.contract.v1.ListRequest;
 import dev.metacircular.contract.v1.LogLine;
@@ -24,20 +31,30 @@ import dev.metacircular.model.Component;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Service;
 import dev.metacircular.runtime.FakeFaults;
+import dev.metacircular.runtime.FakeProgram;
 import dev.metacircular.runtime.RuntimeFailure;
+import io.grpc.CallOptions;
+import io.grpc.ClientCall;
+import io.grpc.Metadata;
+import io.grpc.stub.StreamObserver;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class AgentTest {
+    private static final ObjectMapper JSON = new ObjectMapper();
     private static final String IMAGE = "registry.example:5000/shop:v1";
 
     @TempDir
@@ -152,6 +169,115 @@ class AgentTest {
                 .isFalse();
         assertThat(remote.audit().getLast())
                 .contains("\"method\":\"Deploy\"", "\"target\":\"shop\"", "\"outcome\":\"NOT_FOUND\"");
+    }
+
+    private List<JsonNode> audited(String method) throws IOException {
+        List<JsonNode> lines = new ArrayList<>();
+        for (String line : remote.audit()) {
+            JsonNode entry = JSON.readTree(line);
+            if (entry.get("method").asText().equals(method)) {
+                lines.add(entry);
+            }
+        }
+        return lines;
+    }
+
+    private List<String> outcomes(String method) throws IOException {
+        return audited(method).stream().map(l -> l.get("outcome").asText()).toList();
+    }
+
+    private static void await(Callable<Boolean> condition) throws Exception {
+        Instant end = Instant.now().plusSeconds(30);
+        while (!condition.call()) {
+            assertThat(Instant.now()).as("waiting for a condition").isBefore(end);
+            Thread.sleep(20);
+        }
+    }
+
+    @Test
+    void auditsADeployWhoseCallerHasGoneAtItsBeginningAndWithWhatCameOfIt() throws Exception {
+        PlanDocument plan = plan(shop());
+        remote.fake.faults().set(FakeFaults.Operation.CREATE, new FakeFaults.Fault.Takes(Duration.ofSeconds(1)));
+        var call = remote.as(remote.token).newCall(AgentGrpc.getDeployMethod(), CallOptions.DEFAULT);
+        call.start(new ClientCall.Listener<>() {}, new Metadata());
+        call.sendMessage(DeployRequest.newBuilder()
+                .setIdempotencyKey("left")
+                .setService(shop())
+                .setBaseGeneration(plan.getBaseGeneration())
+                .setPlan(plan)
+                .build());
+        call.halfClose();
+        await(() -> remote.fake.faults().calls(FakeFaults.Operation.CREATE) > 0);
+        assertThat(outcomes("Deploy")).containsExactly("begun");
+        call.cancel("gone", null);
+        await(() -> outcomes("Deploy").size() > 1);
+        assertThat(outcomes("Deploy")).containsExactly("begun", "ok");
+        assertThat(audited("Deploy").getFirst().get("idempotency_key").asText()).isEqualTo("left");
+    }
+
+    @Test
+    void aCommandWhoseCallerWentWhileItBeganIsEnded() throws Exception {
+        assertThat(deploy(shop(), plan(shop()), "a").getLast().getResult().getOk())
+                .isTrue();
+        remote.fake.faults().set(FakeFaults.Operation.EXEC, new FakeFaults.Fault.Takes(Duration.ofSeconds(1)));
+        ExecInput start = ExecInput.newBuilder()
+                .setStart(ExecStart.newBuilder()
+                        .setIdempotencyKey("cat")
+                        .setService("shop")
+                        .setComponent("web")
+                        .addCommand("cat"))
+                .build();
+        var call = remote.as(remote.token).newCall(AgentGrpc.getExecMethod(), CallOptions.DEFAULT);
+        call.start(new ClientCall.Listener<>() {}, new Metadata());
+        call.sendMessage(start);
+        await(() -> remote.fake.faults().calls(FakeFaults.Operation.EXEC) > 0);
+        call.cancel("gone", null);
+        remote.fake.faults().clear();
+        // The same key is told that the first call is under way for as long as it is.
+        await(() -> !exec(start).contains("still under way"));
+    }
+
+    private String exec(ExecInput start) throws Exception {
+        CompletableFuture<String> end = new CompletableFuture<>();
+        StreamObserver<ExecInput> input = AgentGrpc.newStub(remote.as(remote.token))
+                .exec(new StreamObserver<>() {
+                    @Override
+                    public void onNext(ExecOutput output) {}
+
+                    @Override
+                    public void onError(Throwable failure) {
+                        end.complete(String.valueOf(failure.getMessage()));
+                    }
+
+                    @Override
+                    public void onCompleted() {
+                        end.complete("");
+                    }
+                });
+        input.onNext(start);
+        return end.get(20, TimeUnit.SECONDS);
+    }
+
+    @Test
+    void aViewersPlanPullsNothing() throws IOException {
+        String floating = "registry.example:5000/shop:latest";
+        remote.fake.publish(floating, FakeProgram.serves());
+        ServiceDocument service = shop(TestNode.serving("web", floating).build());
+        String viewer = remote.blocking()
+                .addToken(AddTokenRequest.newBuilder()
+                        .setIdempotencyKey("viewer")
+                        .setName("watcher")
+                        .setRole("viewer")
+                        .build())
+                .getToken();
+        List<PlanUpdate> updates = all(AgentGrpc.newBlockingStub(remote.as(viewer))
+                .withDeadlineAfter(20, TimeUnit.SECONDS)
+                .plan(PlanRequest.newBuilder().setService(service).build()));
+        assertThat(updates).anyMatch(u -> u.getProgress().getWhat().contains("an operator's plan pulls it first"));
+        assertThat(updates).anyMatch(PlanUpdate::hasPlan);
+        assertThat(remote.fake.faults().calls(FakeFaults.Operation.PULL)).isZero();
+        assertThat(plan(service).getOperationsList()).isNotEmpty();
+        assertThat(remote.fake.faults().calls(FakeFaults.Operation.PULL)).isEqualTo(1);
     }
 
     @Test

@@ -200,7 +200,12 @@ final class Remote implements AutoCloseable {
     }
 
     List<String> audit() throws IOException {
-        return Files.readAllLines(directory.resolve("audit.log"));
+        return Files.readAllLines(directory.resolve(AuditLog.FILE));
+    }
+
+    /** The calls without a good token. */
+    List<String> refused() throws IOException {
+        return Files.readAllLines(directory.resolve(AuditLog.REFUSED_FILE));
     }
 
     /** Every file of the agent's that holds the text. */
