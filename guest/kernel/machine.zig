@@ -8,6 +8,7 @@ const clock = @import("arch/clock.zig");
 const lock = @import("sched/lock.zig");
 const scheduler = @import("sched/scheduler.zig");
 const channel = @import("object/channel.zig");
+const report = @import("object/report.zig");
 
 /// Nanoseconds since 1970 at kernel entry, if the host said.
 pub var wall_at_entry_ns: ?u64 = null;
@@ -33,6 +34,7 @@ pub fn shutDown(status: i32, cause: Cause, text: []const u8) noreturn {
     // With the lock held nobody is in the middle of anything when the others are stopped.
     lock.acquire();
     stopOthers();
+    report.write();
     channel.writeExit(status, @intFromEnum(cause), text);
     end();
 }

@@ -5,4 +5,5 @@ test {
     _ = @import("arch/rate.zig");
     _ = @import("sched/heap.zig");
     _ = @import("mem/regions.zig");
+    _ = @import("latency.zig");
 }

@@ -3,7 +3,7 @@
 //!   channel make <file> <slots>
 //!   channel read <file>     each record as "kind level task text", "phase <ns> <name>", "lost <all> <logs> <begins> <ends> <events> <others>"; those of
 //!                           a trace as "begin <ns> <cpu> <task> <span> <parent> <name>", "end <ns> <cpu> <task> <span>", "event <ns> <cpu> <task> <span>
-//!                           <key>=<value>..."; last "exit <status> <cause> <text>" or "no exit record"
+//!                           <key>=<value>..."; "statistics <number>...", "latency <name>: <number>..."; last "exit <status> <cause> <text>" or "no exit record"
 const std = @import("std");
 const channel = @import("channel");
 
@@ -68,8 +68,14 @@ fn read(file: []const u8, out: *std.Io.Writer) !bool {
             try out.print("phase {d} {s}\n", .{ std.mem.readInt(u64, payload[0..8], .little), payload[8..] });
         } else if (slot.kind == @intFromEnum(channel.Kind.loss)) {
             try out.writeAll("lost");
-            for (0..payload.len / 8) |index| try out.print(" {d}", .{std.mem.readInt(u64, payload[8 * index ..][0..8], .little)});
-            try out.writeByte('\n');
+            try numbers(payload, out);
+        } else if (slot.kind == @intFromEnum(channel.Kind.statistics)) {
+            try out.writeAll("statistics");
+            try numbers(payload, out);
+        } else if (slot.kind == @intFromEnum(channel.Kind.latency)) {
+            // Count, sum and longest, then forty buckets.
+            try out.print("latency {s}:", .{payload[8 * 43 ..]});
+            try numbers(payload[0 .. 8 * 43], out);
         } else if (slot.kind == @intFromEnum(channel.Kind.trace)) {
             if (slot.flags & 1 != 0) trace_bytes = 0;
             @memcpy(trace[trace_bytes..][0..payload.len], payload);
@@ -79,6 +85,11 @@ fn read(file: []const u8, out: *std.Io.Writer) !bool {
     }
     if (!exit) try out.writeAll("no exit record\n");
     return good and exit;
+}
+
+fn numbers(payload: []const u8, out: *std.Io.Writer) !void {
+    for (0..payload.len / 8) |index| try out.print(" {d}", .{std.mem.readInt(u64, payload[8 * index ..][0..8], .little)});
+    try out.writeByte('\n');
 }
 
 /// The entries of one record; false when they are not whole.

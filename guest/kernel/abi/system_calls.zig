@@ -3,16 +3,12 @@ const std = @import("std");
 const abi = @import("abi");
 const dispatch = @import("dispatch");
 const user_copy = @import("../arch/user_copy.zig");
-const limits = @import("../limits.zig");
 const options = @import("../options.zig").chosen;
-const frames = @import("../mem/frames.zig");
-const paging = @import("../mem/paging.zig");
-const space = @import("../mem/space.zig");
 const lock = @import("../sched/lock.zig");
 const capability = @import("../object/capability.zig");
 const channel = @import("../object/channel.zig");
-const handles = @import("../object/handles.zig");
 const random = @import("../object/random.zig");
+const report = @import("../object/report.zig");
 const stream = @import("../object/stream.zig");
 const task_object = @import("../object/task.zig");
 const tasks = @import("../object/tasks.zig");
@@ -36,22 +32,7 @@ pub fn abi_feature_enabled(task: *Task, arguments: dispatch.AbiFeatureEnabled) u
 pub fn abi_stats(_: *Task, arguments: dispatch.AbiStats) Failure!void {
     tasks.settle();
     lock.acquire();
-    const stats: abi.AbiStats = .{
-        .pages_total = frames.total,
-        .pages_free = frames.free,
-        .pages_kernel = frames.total - frames.free - paging.user_frames,
-        .handles_used = handles.used,
-        .handles_max = limits.handles_max,
-        .tasks_used = tasks.alive,
-        .tasks_max = limits.tasks_max,
-        .regions_used = space.regionCount(),
-        .regions_max = limits.regions_max,
-        .channel_records = channel.recordCount(),
-        .channel_lost = channel.lostCount(),
-        .channel_lost_logs = channel.lostOf(.log),
-        .channel_lost_spans = channel.lostOf(.span_begin) + channel.lostOf(.span_end),
-        .channel_lost_events = channel.lostOf(.event),
-    };
+    const stats = report.statistics();
     lock.release();
     try user_copy.writeValue(abi.AbiStats, arguments.stats.address, stats);
 }

@@ -85,6 +85,11 @@ noinline fn sample() Sample {
     return best;
 }
 
+/// How long the counter had run at kernel entry: VMMs start it with the VM.
+pub fn counterAtEntryNs() u64 {
+    return @truncate(@as(u128, entry_tsc) * scale.multiplier >> 32);
+}
+
 /// Improves the rate from a long window: a timer of `elapsed_ns` that was started at `start_tsc` and, so it seems, has just ended.
 /// Caller holds the lock.
 pub fn refine(start_tsc: u64, elapsed_ns: u64) void {

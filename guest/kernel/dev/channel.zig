@@ -16,7 +16,7 @@ pub const slots_reserved = 4;
 /// Records in one write.
 pub const batch_max = 64;
 
-pub const Kind = enum(u16) { log = 1, exit = 2, trace = 3, boot_phase = 6, loss = 7, fault = 8 };
+pub const Kind = enum(u16) { log = 1, exit = 2, trace = 3, boot_phase = 6, loss = 7, fault = 8, statistics = 9, latency = 10 };
 
 /// What losses are counted by.
 pub const Subject = enum(u8) { log, span_begin, span_end, event, other };

@@ -67,8 +67,20 @@ pub fn Serial(comptime Port: type) type {
     };
 }
 
-/// What asks for an orderly stop: an APC string (ECMA-48, 8.3.2) that is not passed on.
-pub const stop_sequence = "\x1b_ukernel:stop\x1b\\";
+/// What the host asks for: by an APC string (ECMA-48, 8.3.2) that is not passed on.
+pub const Request = enum {
+    /// An orderly stop.
+    stop,
+    /// A report in the channel.
+    report,
+
+    pub fn sequence(request: Request) []const u8 {
+        return switch (request) {
+            .stop => "\x1b_ukernel:stop\x1b\\",
+            .report => "\x1b_ukernel:report\x1b\\",
+        };
+    }
+};
 
 /// Input between the port and the workload, bounded; what finds no room is dropped and counted.
 pub fn Input(comptime capacity: usize) type {
@@ -78,33 +90,46 @@ pub fn Input(comptime capacity: usize) type {
         ring: [capacity]u8 = undefined,
         start: usize = 0,
         count: usize = 0,
-        /// Bytes of the stop sequence seen so far, held back.
+        /// Bytes of a request's sequence seen so far, held back, and a request that begins so.
         matched: usize = 0,
+        candidate: Request = .stop,
         dropped: u64 = 0,
 
-        /// Takes one byte; true when it completes the stop sequence.
-        pub fn take(input: *Self, byte: u8) bool {
+        /// Takes one byte; gives the request that it completes.
+        pub fn take(input: *Self, byte: u8) ?Request {
             while (true) {
-                if (byte == stop_sequence[input.matched]) {
+                if (input.continued(byte)) |request| {
+                    input.candidate = request;
                     input.matched += 1;
-                    if (input.matched < stop_sequence.len) return false;
+                    if (input.matched < request.sequence().len) return null;
                     input.matched = 0;
-                    return true;
+                    return request;
                 }
                 if (input.matched == 0) {
                     input.put(byte);
-                    return false;
+                    return null;
                 }
-                // The longest end of what was held that may still begin the sequence stays held.
-                const keep = fallback[input.matched];
-                for (stop_sequence[0 .. input.matched - keep]) |held| input.put(held);
+                // Only the first byte of a sequence stands in it again, so what can begin another is that byte at the end of what was held.
+                const held = input.candidate.sequence()[0..input.matched];
+                const keep: usize = @intFromBool(held.len > 1 and held[held.len - 1] == held[0]);
+                for (held[0 .. held.len - keep]) |each| input.put(each);
                 input.matched = keep;
             }
         }
 
+        /// A request whose sequence goes on from what is held with this byte.
+        fn continued(input: *const Self, byte: u8) ?Request {
+            const held = input.candidate.sequence()[0..input.matched];
+            for (std.enums.values(Request)) |request| {
+                const sequence = request.sequence();
+                if (sequence.len > held.len and sequence[held.len] == byte and std.mem.eql(u8, sequence[0..held.len], held)) return request;
+            }
+            return null;
+        }
+
         /// Passes on what is held back: a lone escape key, when nothing follows for a while.
         pub fn releaseHeld(input: *Self) void {
-            for (stop_sequence[0..input.matched]) |held| input.put(held);
+            for (input.candidate.sequence()[0..input.matched]) |held| input.put(held);
             input.matched = 0;
         }
 
@@ -128,15 +153,11 @@ pub fn Input(comptime capacity: usize) type {
     };
 }
 
-/// For n bytes matched: how many of their end also begin the sequence (Knuth, Morris, Pratt).
-const fallback: [stop_sequence.len]usize = table: {
-    var result: [stop_sequence.len]usize = @splat(0);
-    for (2..stop_sequence.len) |matched| {
-        var length = matched - 1;
-        while (length > 0) : (length -= 1) {
-            if (std.mem.eql(u8, stop_sequence[0..length], stop_sequence[matched - length .. matched])) break;
-        }
-        result[matched] = length;
+comptime {
+    // The first byte stands once more in each sequence, before the last; `take` relies on it.
+    for (std.enums.values(Request)) |request| {
+        const sequence = request.sequence();
+        std.debug.assert(std.mem.count(u8, sequence, sequence[0..1]) == 2);
+        std.debug.assert(sequence[sequence.len - 2] == sequence[0] and sequence[sequence.len - 1] != sequence[1]);
     }
-    break :table result;
-};
+}

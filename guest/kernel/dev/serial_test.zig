@@ -81,12 +81,13 @@ const Input = serial.Input(256);
 /// Feeds bytes; gives how often they asked for a stop, and in `passed` what the workload sees.
 fn feed(input: *Input, bytes: []const u8, passed: []u8) struct { stops: u32, text: []u8 } {
     var stops: u32 = 0;
-    for (bytes) |byte| stops += @intFromBool(input.take(byte));
+    for (bytes) |byte| stops += @intFromBool(input.take(byte) == .stop);
     return .{ .stops = stops, .text = passed[0..input.read(passed)] };
 }
 
 test "the stop sequence is found and taken out wherever it stands" {
-    const stop = serial.stop_sequence;
+    const stop = comptime serial.Request.stop.sequence();
+    const report = comptime serial.Request.report.sequence();
     const cases = [_]struct { []const u8, u32, []const u8 }{
         .{ stop, 1, "" },
         .{ "ab" ++ stop ++ "cd", 1, "abcd" },
@@ -98,6 +99,10 @@ test "the stop sequence is found and taken out wherever it stands" {
         .{ "\x1b_ukernel:stop\x1b_ukernel:stop\x1b\\", 1, "\x1b_ukernel:stop" },
         .{ "\x1b[A\x1b_other\x1b\\", 0, "\x1b[A\x1b_other\x1b\\" },
         .{ "\x1b_ukernel:stopx", 0, "\x1b_ukernel:stopx" },
+        .{ "a" ++ report ++ "b" ++ stop ++ report, 1, "ab" },
+        .{ "\x1b_ukernel:rep" ++ stop, 1, "\x1b_ukernel:rep" },
+        .{ "\x1b_ukernel:stop" ++ report, 0, "\x1b_ukernel:stop" },
+        .{ "\x1b_ukernel:reportort\x1b\\", 0, "\x1b_ukernel:reportort\x1b\\" },
     };
     for (cases) |case| {
         var input: Input = .{};
@@ -110,6 +115,7 @@ test "the stop sequence is found and taken out wherever it stands" {
 
 test "any bytes around the sequence pass as they are" {
     var random: std.Random.DefaultPrng = .init(3);
+    const sequence = serial.Request.stop.sequence();
     const alphabet = "\x1b_u\\:stopkernel";
     for (0..5000) |_| {
         var bytes: [200]u8 = undefined;
@@ -117,10 +123,10 @@ test "any bytes around the sequence pass as they are" {
         var input: Input = .{};
         var passed: [256]u8 = undefined;
         var expected: [256]u8 = undefined;
-        const count = std.mem.replacementSize(u8, &bytes, serial.stop_sequence, "");
-        const stops = std.mem.replace(u8, &bytes, serial.stop_sequence, "", &expected);
+        const count = std.mem.replacementSize(u8, &bytes, sequence, "");
+        const stops = std.mem.replace(u8, &bytes, sequence, "", &expected);
         var found: u32 = 0;
-        for (bytes) |byte| found += @intFromBool(input.take(byte));
+        for (bytes) |byte| found += @intFromBool(input.take(byte) == .stop);
         input.releaseHeld();
         try testing.expectEqual(stops, found);
         try testing.expectEqualStrings(expected[0..count], passed[0..input.read(&passed)]);
@@ -136,5 +142,5 @@ test "input without room is dropped and counted, never overrun" {
     for ("xyz") |byte| _ = input.take(byte);
     var rest: [8]u8 = undefined;
     try testing.expectEqualStrings("dxyz", rest[0..input.read(&rest)]);
-    try testing.expect(!input.take(serial.stop_sequence[0]));
+    try testing.expectEqual(null, input.take(serial.Request.stop.sequence()[0]));
 }

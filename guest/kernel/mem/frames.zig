@@ -25,6 +25,8 @@ var free_head: u32 = none;
 
 pub var total: u32 = 0;
 pub var free: u32 = 0;
+/// The fewest there were since the first was handed out.
+pub var free_min: u32 = std.math.maxInt(u32);
 /// User memory stops here; the rest is the kernel's own.
 pub var reserve: u32 = 0;
 
@@ -68,7 +70,7 @@ pub noinline fn allocate() ?Frame {
     if (free_head != none) {
         const frame = free_head;
         free_head = link(frame).*;
-        free -= 1;
+        takeOne();
         return frame;
     }
     var index = range_count;
@@ -78,10 +80,15 @@ pub noinline fn allocate() ?Frame {
         if (range.untouched == range.end) continue;
         const frame = range.untouched;
         range.untouched += 1;
-        free -= 1;
+        takeOne();
         return frame;
     }
     return null;
+}
+
+fn takeOne() void {
+    free -= 1;
+    free_min = @min(free_min, free);
 }
 
 /// As `allocate`, filled with zeros.

@@ -2,6 +2,7 @@
 //! it is given. The caller serialises all calls, and calls `transmit` until it gives nothing after each of the others.
 const std = @import("std");
 const limits = @import("../limits.zig");
+const Histogram = @import("../latency.zig").Histogram;
 const arp = @import("arp.zig");
 const dhcp = @import("dhcp.zig");
 const ethernet = @import("ethernet.zig");
@@ -89,6 +90,8 @@ pub const Stack = struct {
     config: Config,
     memory: Memory,
     counters: Counters,
+    /// From a segment that was sent once to what acknowledged it.
+    round_trips: Histogram,
     numbers: Numbers,
 
     /// `ipv4.any` until there is one.
@@ -127,6 +130,7 @@ pub const Stack = struct {
             .config = config,
             .memory = given,
             .counters = .{},
+            .round_trips = .{},
             .numbers = .{ .seed = config.seed },
             .address = ipv4.any,
             .prefix = 0,

@@ -67,7 +67,7 @@ fn updateWindow(connection: *Connection, header: *const tcp_segment.Header, wind
 fn progress(stack: *Stack, connection: *Connection, header: *const tcp_segment.Header, number: u32, now_ns: u64) void {
     const limited = connection.flight() + connection.segment_bytes_max > connection.congestion_window;
     const acknowledged = number -% connection.send_unacknowledged;
-    measure(connection, header, number, now_ns);
+    measure(stack, connection, header, number, now_ns);
     connection.send_unacknowledged = number;
     dropAcknowledged(stack, connection);
     connection.reported.dropBefore(number);
@@ -105,11 +105,12 @@ fn dropAcknowledged(stack: *Stack, connection: *Connection) void {
     stack.touch(&connection.socket);
 }
 
-fn measure(connection: *Connection, header: *const tcp_segment.Header, number: u32, now_ns: u64) void {
+fn measure(stack: *Stack, connection: *Connection, header: *const tcp_segment.Header, number: u32, now_ns: u64) void {
     if (connection.flags.timing) {
         if (before(number, connection.timed_sequence)) return;
         connection.flags.timing = false;
         connection.round_trip.sample(now_ns -| connection.timed_ns);
+        stack.round_trips.add(now_ns -| connection.timed_ns);
     } else if (header.options.timestamp) |timestamp| {
         // The echo tells apart what was sent again (RFC 7323, section 4); else it is too coarse.
         if (!connection.flags.timestamps or timestamp.echo == 0) return;

@@ -14,6 +14,7 @@ const scheduler = @import("../sched/scheduler.zig");
 const driver = @import("../dev/virtio_block.zig");
 const format = @import("../dev/channel.zig");
 const Disk = @import("disk.zig").Disk;
+const Histogram = @import("../latency.zig").Histogram;
 
 var writer: ?format.Writer = null;
 var device: ?*Disk = null;
@@ -23,10 +24,15 @@ var ring_address: usize = 0;
 /// From the workload's start on, records are written as they come; before, that would only delay the start.
 var started = false;
 
+/// How long the device's answers took.
+pub var writes: Histogram = .{};
+var write_start_ns: u64 = 0;
+
 const Phase = struct { name: []const u8, tsc: u64 };
 /// Phases of the start, until the workload runs.
 var phases: [8]Phase = undefined;
 var phase_count: usize = 0;
+var phases_told = false;
 
 /// False if there is a channel already, or no memory for one. The lock is held.
 pub fn open(disk: *Disk, slots: u32) bool {
@@ -73,6 +79,7 @@ pub inline fn phase(name: []const u8) void {
 /// The lock is held, or nothing else runs.
 fn appendPhases() void {
     const to = if (writer) |*each| each else return;
+    if (phases_told) return;
     for (phases[0..phase_count]) |each| {
         const time_ns = clock.at(each.tsc);
         var payload: [8 + 32]u8 = undefined;
@@ -81,7 +88,15 @@ fn appendPhases() void {
         @memcpy(payload[8..][0..name.len], name);
         _ = to.append(.boot_phase, .{ .time_ns = time_ns }, payload[0 .. 8 + name.len]);
     }
-    phase_count = 0;
+    phases_told = true;
+}
+
+/// Once more, where newer records have taken their place. The lock is held, or nothing else runs.
+pub fn repeatPhases() void {
+    const to = if (writer) |*each| each else return;
+    if (to.next_number <= to.device_slots) return;
+    phases_told = false;
+    appendPhases();
 }
 
 /// The workload runs. The lock is held.
@@ -124,6 +139,14 @@ fn traceDue(_: *scheduler.Timer) void {
     pump();
 }
 
+/// A message of the kernel's own. The lock is held.
+pub fn tell(kind: format.Kind, payload: []const u8) void {
+    std.debug.assert(lock.isHeld());
+    if (!started) begin();
+    if (writer) |*to| _ = to.append(kind, .{ .time_ns = clock.nowNs() }, payload);
+    pump();
+}
+
 pub fn recordCount() u64 {
     return if (writer) |*from| from.recordsWritten() else 0;
 }
@@ -140,6 +163,7 @@ fn pump() void {
     const to = if (writer) |*each| each else return;
     const batch = to.take() orelse return;
     const physical = ring_physical + (@intFromPtr(batch.slots.ptr) - ring_address);
+    write_start_ns = clock.nowNs();
     const piece: driver.Piece = .{ .physical = physical, .bytes = @intCast(batch.slots.len * format.slot_bytes) };
     _ = device.?.device.submit(.write, batch.sector, &.{piece}, null) catch to.fail();
 }
@@ -148,6 +172,7 @@ fn pump() void {
 pub fn completed(good: bool) void {
     const to = if (writer) |*each| each else return;
     if (to.writing == 0) return;
+    writes.add(clock.nowNs() -| write_start_ns);
     if (good) to.written() else to.fail();
     pump();
 }

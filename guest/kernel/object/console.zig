@@ -1,4 +1,4 @@
-//! The serial line as a stream: output of the workload, input to it, and the host's stop request, which is filtered out of the input
+//! The serial line as a stream: output of the workload, input to it, and the host's requests, which are filtered out of the input
 //! (docs/image-format.md, "Serial line").
 const std = @import("std");
 const x86 = @import("../arch/x86.zig");
@@ -10,6 +10,7 @@ const Mutex = @import("mutex.zig").Mutex;
 const driver = @import("../dev/serial.zig");
 const task_object = @import("task.zig");
 const stop = @import("stop.zig");
+const report = @import("report.zig");
 const poll = @import("poll.zig");
 const clock = @import("../arch/clock.zig");
 
@@ -43,7 +44,10 @@ pub fn interrupt() void {
     defer lock.release();
     for (0..bytes_per_interrupt_max) |_| {
         const byte = serial.readByte() orelse break;
-        if (input.take(byte)) stop.request();
+        if (input.take(byte)) |request| switch (request) {
+            .stop => stop.request(),
+            .report => report.write(),
+        };
     }
     // A lone escape key is held back in case it begins the stop request, for as long as the rest would take to come.
     if (input.matched > 0) scheduler.setTimer(&held, clock.nowNs() + held_key_ns) else scheduler.cancelTimer(&held);

@@ -18,6 +18,7 @@ const network = @import("network.zig");
 const net_driver = @import("../dev/virtio_net.zig");
 const options = @import("../options.zig").chosen;
 const task_object = @import("task.zig");
+const Histogram = @import("../latency.zig").Histogram;
 
 const Device = driver.BlockDevice(Bus, ?*Request);
 
@@ -36,7 +37,7 @@ pub const Bus = struct {
 pub const Role = enum { workload, image, channel };
 
 /// What is waited for, in memory of whoever asked: it stays its own until it has been seen, however late that is.
-pub const Request = struct { task: ?*task_object.Task = null, done: bool = false, good: bool = false };
+pub const Request = struct { task: ?*task_object.Task = null, done: bool = false, good: bool = false, operation: driver.Operation = .read, start_ns: u64 = 0 };
 
 pub const Disk = struct {
     /// The channel's requests have no asker.
@@ -45,6 +46,9 @@ pub const Disk = struct {
     read_only: bool,
     input: u32,
     role: Role = .workload,
+    /// How long its answers took.
+    reads: Histogram = .{},
+    writes: Histogram = .{},
     /// Tasks that found every request out.
     waiters: task_object.WaitQueue = .{},
 
@@ -83,8 +87,9 @@ pub const Disk = struct {
     fn transfer(disk: *Disk, operation: driver.Operation, sector: u64, pieces: []const driver.Piece) error{DeviceError}!void {
         lock.acquire();
         defer lock.release();
-        var request: Request = .{};
+        var request: Request = .{ .operation = operation };
         while (true) {
+            request.start_ns = clock.nowNs();
             disk.device.submit(operation, sector, pieces, &request) catch |failure| switch (failure) {
                 error.QueueFull => {
                     disk.waiters.append(scheduler.current());
@@ -106,7 +111,7 @@ pub const Disk = struct {
     /// while the kernel starts; `finish` is called for every request that was made. The lock is held.
     pub fn ask(disk: *Disk, sector: u64, frame: frames.Frame, bytes: u32, request: *Request) bool {
         std.debug.assert(starting);
-        request.* = .{};
+        request.* = .{ .start_ns = clock.nowNs() };
         disk.device.submit(.read, sector, &.{.{ .physical = @as(u64, frame) << 12, .bytes = bytes }}, request) catch return false;
         return true;
     }
@@ -143,6 +148,8 @@ pub const Disk = struct {
             std.debug.assert(!request.done);
             request.done = true;
             request.good = completion.good;
+            const histogram = if (request.operation == .read) &disk.reads else &disk.writes;
+            histogram.add(clock.nowNs() -| request.start_ns);
             if (request.task) |task| _ = scheduler.wake(task, .woken);
             disk.wakeWaiter();
         }
@@ -255,6 +262,10 @@ fn takeChannel(disk: *Disk, frame: frames.Frame, request: *Request) bool {
     const slots = channel_format.slotCount(layout.page(frame)[0..driver.sector_bytes], disk.sectors) orelse return false;
     if (channel.open(disk, slots)) disk.role = .channel;
     return true;
+}
+
+pub fn all() []const Disk {
+    return disks[0..count];
 }
 
 /// Block devices that are neither image nor channel, numbered from 0.

@@ -20,6 +20,7 @@ const disk = @import("disk.zig");
 const random = @import("random.zig");
 const net_socket = @import("net_socket.zig");
 const WaitQueue = @import("task.zig").WaitQueue;
+const Histogram = @import("../latency.zig").Histogram;
 
 const Device = driver.NetDevice(disk.Bus);
 
@@ -124,6 +125,11 @@ pub fn ensure() void {
         .seed = seed,
     });
     state = .loopback;
+}
+
+/// How long peers took to acknowledge; null where there is no stack.
+pub fn roundTrips() ?*const Histogram {
+    return if (state == .absent) null else &stack.round_trips;
 }
 
 /// Whether an interrupt input is the network's.
