@@ -83,6 +83,17 @@ final class AdoptingRuntime implements Runtime {
     }
 
     @Override
+    public List<Instance> list(Name service) {
+        // What was adopted bears no labels by which the backend could tell it.
+        return view.hasAdopted() ? Runtime.super.list(service) : backend.list(service);
+    }
+
+    @Override
+    public Optional<Instance> named(String name) {
+        return backend.named(name).map(this::known);
+    }
+
+    @Override
     public List<Instance> listAll() {
         return backend.listAll().stream().map(this::known).toList();
     }

@@ -119,7 +119,6 @@ final class Agent implements AutoCloseable {
                 clock,
                 SupervisorLoop.hasBooted(bootFile)));
         DeployPlanner planner = new DeployPlanner(
-                node,
                 runtimes,
                 view,
                 lifecycle,

@@ -97,14 +97,14 @@ final class DeployChecks {
         }
     }
 
-    /** @param everything on the node, also what this system did not make */
-    void checkNames(Service service, Target target, List<Instance> everything) {
+    /** @param holders of the components' names, also what this system did not make */
+    void checkNames(Service service, Target target, List<Instance> holders) {
         for (Service.Entry entry : service.components()) {
             ComponentId id = service.id(entry.component());
             if (!target.includes(id.component())) {
                 continue;
             }
-            for (Instance i : everything) {
+            for (Instance i : holders) {
                 boolean own = i.identity()
                         .filter(d -> d.node().equals(node) && d.component().equals(id))
                         .isPresent();

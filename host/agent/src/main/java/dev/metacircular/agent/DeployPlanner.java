@@ -33,7 +33,9 @@ final class DeployPlanner {
     /** A floating tag that was pulled so recently is not pulled again: the plan that was just shown is then the one carried out. */
     private static final Duration PULL_FRESH = Duration.ofSeconds(60);
 
-    private final Name node;
+    /** Of more names than this, one listing of everything tells sooner. */
+    private static final int MAX_NAMES_ASKED = 4;
+
     private final Runtimes runtimes;
     private final NodeView view;
     private final Lifecycle lifecycle;
@@ -41,15 +43,8 @@ final class DeployPlanner {
     private final SecretStore secrets;
     private final Map<ImageRef, Long> pulledAt = new ConcurrentHashMap<>();
 
-    DeployPlanner(
-            Name node,
-            Runtimes runtimes,
-            NodeView view,
-            Lifecycle lifecycle,
-            DeployChecks checks,
-            SecretStore secrets) {
+    DeployPlanner(Runtimes runtimes, NodeView view, Lifecycle lifecycle, DeployChecks checks, SecretStore secrets) {
         this.secrets = secrets;
-        this.node = node;
         this.runtimes = runtimes;
         this.view = view;
         this.lifecycle = lifecycle;
@@ -90,9 +85,11 @@ final class DeployPlanner {
                 .map(e -> new Wanted.Item(e.component(), ComponentDocuments.digest(e.component()), e.desired()))
                 .toList();
         Map<String, String> images = new ConcurrentHashMap<>();
-        List<Instance> everything = new ArrayList<>();
+        List<Instance> listed = new ArrayList<>();
+        List<Instance> holders = new ArrayList<>();
         List<Callable<Boolean>> looks = new ArrayList<>();
-        looks.add(() -> everything.addAll(runtimes.listAll()));
+        looks.add(() -> listed.addAll(runtimes.list(service.name())));
+        looks.add(() -> holders.addAll(holders(service, target)));
         items.stream()
                 .filter(i ->
                         target.includes(i.component().name()) && i.desired().under(service.active()) == Desired.RUNNING)
@@ -107,13 +104,23 @@ final class DeployPlanner {
         } catch (RuntimeFailure e) {
             throw Runtimes.problem(e).at(target.toString()).exception();
         }
-        checks.checkNames(service, target, everything);
-        List<Instance> own = everything.stream()
-                .filter(i -> i.identity().filter(d -> d.node().equals(node)).isPresent()
-                        && Instances.belongsTo(i, service.name()))
-                .toList();
+        checks.checkNames(service, target, List.copyOf(holders));
+        List<Instance> own = List.copyOf(listed);
         Plan plan = Planner.plan(new Wanted(target, service.active(), items), current(registered, items, own, images));
         return new Prepared(service, target, registered, items, own, images, plan);
+    }
+
+    /** Who has the names that the target's components take. */
+    private List<Instance> holders(Service service, Target target) {
+        List<ComponentId> ids = service.components().stream()
+                .map(e -> service.id(e.component()))
+                .filter(id -> target.includes(id.component()))
+                .toList();
+        return ids.size() > MAX_NAMES_ASKED
+                ? runtimes.listAll()
+                : ids.stream()
+                        .flatMap(id -> runtimes.named(id.canonicalName()).stream())
+                        .toList();
     }
 
     private Optional<Image> image(ComponentId id, Component component, PullProgress progress) {

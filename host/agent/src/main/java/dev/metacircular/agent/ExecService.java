@@ -78,7 +78,7 @@ final class ExecService {
     private InstanceId running(ComponentId id) {
         long generation =
                 view.service(id.service()).map(KnownService::generation).orElse(Long.MAX_VALUE);
-        Instance instance = Instances.chosen(runtimes.list(), id, generation)
+        Instance instance = Instances.chosen(runtimes.list(id.service()), id, generation)
                 .orElseThrow(() -> Problem.of(Problem.Kind.NOT_FOUND, "it has no instance on this node")
                         .at(id.toString())
                         .next("mcp status " + id.service())

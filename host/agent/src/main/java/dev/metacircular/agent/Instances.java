@@ -39,7 +39,11 @@ final class Instances {
      * @param committed the service's generation
      */
     static Optional<Instance> chosen(List<Instance> all, ComponentId id, long committed) {
-        return of(all, id).stream()
+        List<Instance> own = of(all, id);
+        if (own.size() <= 1) {
+            return own.stream().findFirst();
+        }
+        return own.stream()
                 .max(Comparator.comparing(Instances::isRunning, Boolean::compare)
                         .thenComparing(i -> generation(i) <= committed, Boolean::compare)
                         .thenComparingLong(Instances::generation));

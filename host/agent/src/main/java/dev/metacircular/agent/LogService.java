@@ -105,13 +105,12 @@ final class LogService {
         Name service = target.service();
         List<Instance> instances;
         try {
-            instances = runtimes.list();
+            instances = runtimes.list(service);
         } catch (RuntimeFailure e) {
             throw Runtimes.problem(e).at(target.toString()).exception();
         }
         Optional<KnownService> registered = view.service(service);
         List<ComponentId> ids = instances.stream()
-                .filter(i -> Instances.belongsTo(i, service))
                 .map(i -> i.identity().orElseThrow().component())
                 .filter(id -> target.includes(id.component()))
                 .distinct()

@@ -111,7 +111,7 @@ final class OperatorActions {
 
     private List<Instance> list(KnownService service) {
         try {
-            return runtimes.list();
+            return runtimes.list(service.name());
         } catch (RuntimeFailure e) {
             throw Runtimes.problem(e)
                     .at(service.name().value())
@@ -243,9 +243,7 @@ final class OperatorActions {
         try (ServiceLocks.Held _ = locks.acquire(name, "a purge by " + by)) {
             KnownService service = view.require(name);
             requireGeneration(service, baseGeneration);
-            List<Instance> own = list(service).stream()
-                    .filter(i -> Instances.belongsTo(i, name))
-                    .toList();
+            List<Instance> own = list(service);
             service.components().stream()
                     .filter(m -> m.desired() == Desired.RUNNING)
                     .findFirst()

@@ -57,6 +57,20 @@ final class Runtimes implements AutoCloseable {
         return all;
     }
 
+    /** Those of one service, of all backends; fails if one of them cannot be asked. */
+    List<Instance> list(Name service) {
+        List<Instance> all = new ArrayList<>();
+        byKind.values().forEach(r -> all.addAll(r.list(service)));
+        return all;
+    }
+
+    /** Who holds this name on the node, in any backend; fails if one of them cannot be asked. */
+    List<Instance> named(String name) {
+        List<Instance> all = new ArrayList<>();
+        byKind.values().forEach(r -> r.named(name).ifPresent(all::add));
+        return all;
+    }
+
     /** Everything that runs or ran, also what this system did not make; fails if a backend cannot be asked. */
     List<Instance> listAll() {
         List<Instance> all = new ArrayList<>();

@@ -307,7 +307,7 @@ final class Supervisor {
             Optional<KnownService> service = view.service(name);
             if (service.isPresent()) {
                 long began = System.nanoTime();
-                List<Instance> now = runtimes.list();
+                List<Instance> now = runtimes.list(name);
                 service.get().components().forEach(m -> heal(service.get(), m, Instances.of(now, m.id()), began));
             }
             return true;

@@ -99,12 +99,7 @@ final class TestNode implements AutoCloseable {
         recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, tracks);
         recovery.blockPending();
         DeployPlanner planner = new DeployPlanner(
-                NODE,
-                runtimes,
-                view,
-                lifecycle,
-                new DeployChecks(NODE, runtimes, view, volumes, secrets, true),
-                secrets);
+                runtimes, view, lifecycle, new DeployChecks(NODE, runtimes, view, volumes, secrets, true), secrets);
         deploys = new DeployService(runtimes, ledger, view, lifecycle, locks, planner, recovery, tracks, clock);
         supervisor = new Supervisor(new Supervisor.Parts(
                 runtimes,

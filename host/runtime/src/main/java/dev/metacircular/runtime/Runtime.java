@@ -3,6 +3,7 @@ package dev.metacircular.runtime;
 import dev.metacircular.model.Component;
 import dev.metacircular.model.HealthCheck;
 import dev.metacircular.model.ImageRef;
+import dev.metacircular.model.Name;
 import dev.metacircular.model.RuntimeKind;
 import java.time.Duration;
 import java.util.List;
@@ -93,6 +94,20 @@ public interface Runtime extends AutoCloseable {
 
     /** All instances that bear the node's identity labels, running or not, with the given node name. */
     List<Instance> list();
+
+    /** Those of one service; a backend may answer sooner than {@link #list()}, for it need not look at what is busy elsewhere. */
+    default List<Instance> list(Name service) {
+        return list().stream()
+                .filter(i -> i.identity()
+                        .filter(d -> d.component().service().equals(service))
+                        .isPresent())
+                .toList();
+    }
+
+    /** Who holds this name, whatever its labels. */
+    default Optional<Instance> named(String name) {
+        return listAll().stream().filter(i -> i.name().equals(name)).findFirst();
+    }
 
     /** All instances whatever their labels, for adoption and for finding who holds a name. */
     List<Instance> listAll();

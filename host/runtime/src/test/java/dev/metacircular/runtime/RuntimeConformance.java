@@ -297,6 +297,19 @@ public abstract class RuntimeConformance extends ConformanceBase {
                         elsewhere, spec.component(), spec.imageId(), spec.networks(), List.of(), Map.of(), true));
         assertThat(runtime().list()).contains(inspected(own)).noneMatch(i -> i.id().equals(foreign));
         assertThat(runtime().listAll()).contains(inspected(own), inspected(foreign));
+        assertThat(runtime().list(service)).containsExactly(inspected(own));
+        assertThat(runtime().list(Name.of(service.value() + "x"))).isEmpty();
+    }
+
+    @Test
+    void tellsWhoHoldsAName() {
+        InstanceId own = started("web", Workload.RUNS);
+        String name = inspected(own).name();
+        assertThat(runtime().named(name)).contains(inspected(own));
+        runtime().setAside(own);
+        assertThat(runtime().named(name)).isEmpty();
+        assertThat(runtime().named(inspected(own).name())).contains(inspected(own));
+        assertThat(runtime().named(own.value().substring(0, 12))).as("no name").isEmpty();
     }
 
     @Test

@@ -41,13 +41,18 @@ final class Containers {
 
     /** By podman's record of the one, which costs it a fraction of what a listing does. */
     Optional<Instance> find(InstanceId id) {
+        return one("inspect " + id, id.value()).filter(i -> i.id().equals(id));
+    }
+
+    Optional<Instance> named(String name) {
+        return one("look up " + name, name).filter(i -> i.name().equals(name));
+    }
+
+    /** Podman takes the beginning of an ID too. */
+    private Optional<Instance> one(String purpose, String idOrName) {
         try {
-            JsonNode container = inspect("inspect " + id, id);
-            // Podman takes the beginning of an ID too.
-            return container.path("Id").asText("").equals(id.value())
-                            && !container.path("IsInfra").asBoolean()
-                    ? Optional.of(instance(container))
-                    : Optional.empty();
+            JsonNode container = inspect(purpose, idOrName);
+            return container.path("IsInfra").asBoolean() ? Optional.empty() : Optional.of(instance(container));
         } catch (RuntimeFailure e) {
             if (e.kind() == RuntimeFailure.Kind.NOT_FOUND) {
                 return Optional.empty();
@@ -64,7 +69,11 @@ final class Containers {
 
     /** Podman's full record of a container; a failure {@code NOT_FOUND} if there is none. */
     JsonNode inspect(String purpose, InstanceId id) {
-        return libpod.read(Request.get(purpose, Libpod.path("/containers/{}/json", id.value())));
+        return inspect(purpose, id.value());
+    }
+
+    private JsonNode inspect(String purpose, String idOrName) {
+        return libpod.read(Request.get(purpose, Libpod.path("/containers/{}/json", idOrName)));
     }
 
     private static Instance instance(JsonNode container) {

@@ -5,6 +5,7 @@ import dev.metacircular.model.Component;
 import dev.metacircular.model.HealthCheck;
 import dev.metacircular.model.Identity;
 import dev.metacircular.model.ImageRef;
+import dev.metacircular.model.Name;
 import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Availability;
 import dev.metacircular.runtime.Events;
@@ -320,6 +321,22 @@ public final class PodmanRuntime implements Runtime {
 
     private static List<Instance> ours(List<Instance> labelled) {
         return labelled.stream().filter(i -> i.identity().isPresent()).toList();
+    }
+
+    @Override
+    public List<Instance> list(Name service) {
+        // Podman looks at a container that is starting or stopping only when it is done.
+        String filter = Labels.filter(Map.of(Labels.NODE, options.node().value(), Labels.SERVICE, service.value()));
+        return containers.list("list instances of " + service, filter).stream()
+                .filter(i -> i.identity()
+                        .filter(d -> d.component().service().equals(service))
+                        .isPresent())
+                .toList();
+    }
+
+    @Override
+    public Optional<Instance> named(String name) {
+        return containers.named(name);
     }
 
     @Override
