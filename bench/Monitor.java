@@ -27,6 +27,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** The measurements of {@code bench/monitor}; the first argument names one. Medians. */
 public final class Monitor {
@@ -39,7 +40,7 @@ public final class Monitor {
             case "death" -> death(a[1], Path.of(a[2]), Path.of(a[3]), a[4], Integer.parseInt(a[5]));
             case "twenty" -> twenty(a[1], Path.of(a[2]), a[3], Path.of(a[4]), a[5], Integer.parseInt(a[6]));
             case "pass" -> pass(a[1], a[2], Path.of(a[3]));
-            case "churn" -> churn(a[1], Path.of(a[2]), a[3], Long.parseLong(a[4]), Integer.parseInt(a[5]));
+            case "churn" -> churn(a[1], Path.of(a[2]), Path.of(a[3]), a[4], Long.parseLong(a[5]), Integer.parseInt(a[6]));
             default -> throw new IllegalArgumentException(a[0]);
         }
         System.exit(0);
@@ -389,7 +390,7 @@ public final class Monitor {
     }
 
     /** Deploys, crashes, restarts, stops and asks for so long; the agent's resident memory must not grow. */
-    private static void churn(String mcp, Path operator, String image, long agent, int seconds) throws Exception {
+    private static void churn(String mcp, Path operator, Path podman, String image, long agent, int seconds) throws Exception {
         long end = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
         List<Double> resident = new ArrayList<>();
         int turns = 0;
@@ -401,7 +402,7 @@ public final class Monitor {
             String text = file.toString().replaceAll("(?m)^(\\[components.health\\]\\ntcp = 8080\\n)(env = .*\\n)", "$2$1");
             Files.writeString(operator.resolve("services/churn.toml"), text);
             run(operator, mcp, "deploy", "churn");
-            run(operator, mcp, "exec", "churn/c0", "--", "/bin/busybox", "kill", "-TERM", "1");
+            change(podman, "POST", "/containers/churn-c0/kill?signal=KILL", "");
             run(operator, mcp, "restart", "churn/c1");
             run(operator, mcp, "status");
             run(operator, mcp, "events", "--tail", "100");
@@ -412,13 +413,25 @@ public final class Monitor {
             }
             turns++;
             resident.add(residentMiB(agent));
+            if (turns % 20 == 0) {
+                System.out.printf("turn %4d: %6.1f MiB resident, %d threads%n", turns, resident.getLast(), threads(agent));
+            }
         }
-        run(operator, mcp, "stop", "churn");
+        if (turns % 5 != 0) {
+            run(operator, mcp, "stop", "churn");
+            run(operator, mcp, "purge", "churn");
+        }
         Files.delete(operator.resolve("services/churn.toml"));
         int part = Math.max(1, resident.size() / 4);
         double early = median(resident.subList(part, Math.min(resident.size(), 2 * part)));
         double late = median(resident.subList(resident.size() - part, resident.size()));
         System.out.printf("%-56s %8.1f MiB in the second quarter, %.1f in the last, %d turns in %d s%n", "the agent's resident memory", early, late, turns, seconds);
+    }
+
+    private static int threads(long pid) throws IOException {
+        try (Stream<Path> tasks = Files.list(Path.of("/proc/" + pid + "/task"))) {
+            return (int) tasks.count();
+        }
     }
 
     private static double residentMiB(long pid) throws IOException {
