@@ -134,8 +134,12 @@ public final class Monitor {
             }
             Instant begun = Instant.now();
             Process deploy = start(operator, with(names, mcp, "deploy"));
-            for (int i = 0; i < SERVICES; i++) {
-                awaitAnswer(first + 60 + i);
+            try {
+                for (int i = 0; i < SERVICES; i++) {
+                    awaitAnswer(first + 60 + i);
+                }
+            } catch (IOException e) {
+                throw new IOException(e.getMessage() + "; the deploy said: " + end(deploy), e);
             }
             took.put(OURS, millis(begun, Instant.now()));
             end(deploy);
