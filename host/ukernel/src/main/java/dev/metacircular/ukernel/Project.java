@@ -1,6 +1,8 @@
 package dev.metacircular.ukernel;
 
 import dev.metacircular.image.Capability;
+import dev.metacircular.image.ImageException;
+import dev.metacircular.image.RunConfiguration;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.PortMapping;
 import java.nio.file.Path;
@@ -36,10 +38,26 @@ record Project(
      * What a run gets unless the command line says otherwise.
      *
      * @param memoryMebibytes guest memory
+     * @param address the guest's own; empty: asked of DHCP
      */
-    record Run(int vcpus, int memoryMebibytes, Net net, List<PortMapping> ports) {
+    record Run(
+            int vcpus,
+            int memoryMebibytes,
+            Net net,
+            Optional<RunConfiguration.Address> address,
+            List<PortMapping> ports) {
+        static final String ADDRESS_EXPECTED = "\"ADDRESS/LENGTH\" or \"ADDRESS/LENGTH,GATEWAY\"";
+
         Run {
             ports = List.copyOf(ports);
+        }
+
+        static Optional<RunConfiguration.Address> parseAddress(String text) {
+            try {
+                return Optional.of(new RunConfiguration.Address(text.replace(',', ' ')));
+            } catch (ImageException e) {
+                return Optional.empty();
+            }
         }
     }
 

@@ -5,6 +5,7 @@ import dev.metacircular.definition.Table;
 import dev.metacircular.definition.TomlFile;
 import dev.metacircular.image.Capability;
 import dev.metacircular.image.ImageException;
+import dev.metacircular.image.RunConfiguration;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.PortMapping;
 import dev.metacircular.model.Problem;
@@ -166,7 +167,12 @@ final class ProjectFile {
         if (table.isPresent() && !ports.isEmpty() && !(net instanceof Project.Net.User)) {
             table.get().fault("ports", "'ports' without net = \"user\"", "no ports, or net = \"user\"");
         }
-        return new Project.Run(vcpus, memory, net, ports);
+        Optional<RunConfiguration.Address> address =
+                table.flatMap(t -> t.string("address", Project.Run.ADDRESS_EXPECTED, Project.Run::parseAddress));
+        if (address.isPresent() && net instanceof Project.Net.None) {
+            table.orElseThrow().fault("address", "'address' without a network", "no address, or net = \"tap:IFACE\"");
+        }
+        return new Project.Run(vcpus, memory, net, address, ports);
     }
 
     private static Optional<Path> inside(Path folder, String text) {

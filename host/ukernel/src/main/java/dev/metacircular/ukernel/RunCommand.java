@@ -77,7 +77,7 @@ final class RunCommand implements Callable<Integer> {
     @Option(
             names = "--address",
             paramLabel = "ADDRESS/LENGTH[,GATEWAY]",
-            description = "The guest's own address; asked of DHCP unless told.")
+            description = "The guest's own address; the project's unless told, or asked of DHCP.")
     private @Nullable String address;
 
     @Option(names = "--env", paramLabel = "NAME=VALUE", description = "An environment variable for this run.")
@@ -170,11 +170,11 @@ final class RunCommand implements Callable<Integer> {
     }
 
     private VmSpec spec(Machines machines, String name, Path file, Optional<Project> project) {
-        Project.Run defaults =
-                project.map(Project::run).orElseGet(() -> new Project.Run(1, 256, new Project.Net.None(), List.of()));
+        Project.Run defaults = project.map(Project::run)
+                .orElseGet(() -> new Project.Run(1, 256, new Project.Net.None(), Optional.empty(), List.of()));
         VmSpec.Builder spec = VmSpec.ofImage(machines.freeId(name), file)
                 .commandLine(kernelArguments)
-                .initrd(Initrd.of(ByteBuffer.wrap(configuration().toBytes())))
+                .initrd(Initrd.of(ByteBuffer.wrap(configuration(defaults).toBytes())))
                 .vcpus(bounded("--vcpu", vcpus, defaults.vcpus(), 1, ProjectFile.VCPUS_MAX))
                 .memoryMebibytes(bounded(
                         "--memory",
@@ -214,7 +214,7 @@ final class RunCommand implements Callable<Integer> {
         return needed;
     }
 
-    private RunConfiguration configuration() {
+    private RunConfiguration configuration(Project.Run defaults) {
         Map<String, String> variables = new LinkedHashMap<>();
         for (String variable : environment) {
             int equals = variable.indexOf('=');
@@ -228,7 +228,9 @@ final class RunCommand implements Callable<Integer> {
                 variables,
                 Clock.systemUTC().instant(),
                 RunConfiguration.Seed.random(),
-                Optional.ofNullable(address).map(given -> new RunConfiguration.Address(given.replace(',', ' '))));
+                address == null
+                        ? defaults.address()
+                        : Optional.of(new RunConfiguration.Address(address.replace(',', ' '))));
     }
 
     private Optional<Network> network(Project.Run defaults) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.metacircular.definition.Fault;
 import dev.metacircular.image.Capability;
+import dev.metacircular.image.RunConfiguration;
 import dev.metacircular.model.ProblemException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -48,7 +49,8 @@ class ProjectFileTest {
         assertThat(project.capabilities())
                 .hasSize(8)
                 .allMatch(c -> c.extraRights().isEmpty());
-        assertThat(project.run()).isEqualTo(new Project.Run(1, 256, new Project.Net.User(), List.of()));
+        assertThat(project.run())
+                .isEqualTo(new Project.Run(1, 256, new Project.Net.User(), Optional.empty(), List.of()));
         assertThat(project.files()).isEmpty();
     }
 
@@ -75,6 +77,7 @@ class ProjectFileTest {
                 vcpu      = 4
                 memory_mb = 64
                 net       = "user"
+                address   = "10.0.2.20/24,10.0.2.2"
                 ports     = ["127.0.0.1:8080:80"]
                 """);
         assertThat(project.language()).isEqualTo(Language.ZIG);
@@ -84,6 +87,7 @@ class ProjectFileTest {
                 .containsExactly(Capability.of(Capability.Kind.LOG), Capability.parse("mem:exec-write,pin"));
         assertThat(project.run().vcpus()).isEqualTo(4);
         assertThat(project.run().ports()).hasSize(1);
+        assertThat(project.run().address()).contains(new RunConfiguration.Address("10.0.2.20/24 10.0.2.2"));
     }
 
     @Test
@@ -108,6 +112,8 @@ class ProjectFileTest {
                 "[run]%memory_mb = \"much\"|ukernel.toml:6:1: 'memory_mb' is the string 'much': expected an integer",
                 "[run]%net = \"tap\"|ukernel.toml:6:1: 'net' is 'tap': expected \"user\", \"tap:IFACE\" or \"none\"",
                 "[run]%net = \"none\"%ports = [\"1:1\"]|ukernel.toml:7:1: 'ports' without net = \"user\"",
+                "[run]%address = \"10.0.2.20\"|ukernel.toml:6:1: 'address' is '10.0.2.20': expected \"ADDRESS/LENGTH\" or",
+                "[run]%net = \"none\"%address = \"10.0.2.2/24\"|ukernel.toml:7:1: 'address' without a network",
                 "[run]%ports = [\"80\"]|ukernel.toml:6:10: 'ports' is '80': expected [address:]host:guest",
                 "[build]%kernel = \"big\"|ukernel.toml:6:1: 'kernel' is 'big': expected one of minimal, net, full",
                 "[build]%adapter = \"linux\"|ukernel.toml:6:1: 'adapter' is 'linux': expected 'native'",

@@ -11,10 +11,6 @@ final class QemuErrors {
 
     private static final List<Known> KNOWN = List.of(
             new Known(
-                    Pattern.compile("Could not set up host forwarding rule '([^']*)'"),
-                    Fault.REQUEST,
-                    "the port is taken or may not be used; see who has it with: ss -ltnp"),
-            new Known(
                     Pattern.compile("could not configure /dev/net/tun \\(([^)]*)\\): Device or resource busy"),
                     Fault.REQUEST,
                     "another VM or program has that tap interface: give each VM one of its own"),
@@ -52,10 +48,24 @@ final class QemuErrors {
                     Fault.REQUEST,
                     "the debugger's address is taken or may not be used"));
 
+    private static final Pattern FORWARD =
+            Pattern.compile("Could not set up host forwarding rule '(tcp|udp):[^']*?:(\\d{1,5})-[^']*'");
+
     private QemuErrors() {}
 
     static VmException explain(VmId id, String errors) {
         String shown = errors.isBlank() ? "it wrote no message" : errors.strip();
+        Matcher forward = FORWARD.matcher(errors);
+        if (forward.find()) {
+            return new VmException(
+                    Fault.REQUEST,
+                    "VM " + id + " did not start: QEMU says: " + shown + "\n"
+                            + taken(
+                                    forward.group(1).equals("tcp")
+                                            ? PortForward.Protocol.TCP
+                                            : PortForward.Protocol.UDP,
+                                    Integer.parseInt(forward.group(2))));
+        }
         for (Known known : KNOWN) {
             Matcher matcher = known.pattern.matcher(errors);
             if (matcher.find()) {
@@ -66,5 +76,14 @@ final class QemuErrors {
             }
         }
         return new VmException(Fault.VMM, "VM " + id + " did not start: QEMU says: " + shown);
+    }
+
+    private static String taken(PortForward.Protocol protocol, int port) {
+        String next = "; publish the guest's port on another one, such as " + (port < 65_535 ? port + 1 : port - 1);
+        return PortOwner.of(protocol, port)
+                .map(owner -> "port " + port + " is taken by process " + owner + ": end it" + next)
+                .orElse("port " + port
+                        + " is taken by a process that this user may not see, or may not be used by this user: "
+                        + "see who has it with: sudo ss -ltunp" + next);
     }
 }

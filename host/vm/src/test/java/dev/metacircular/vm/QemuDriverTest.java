@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -79,6 +80,28 @@ class QemuDriverTest {
     }
 
     @Test
+    void severalVmsAtOnceDoNotClash() throws Exception {
+        List<VirtualMachine> machines = new ArrayList<>();
+        List<Integer> ports = new ArrayList<>();
+        for (String name : List.of("one", "two", "three")) {
+            ports.add(freePort());
+            machines.add(driver().start(spec(name, TestGuest.DEAF)
+                    .network(new Network.User(List.of(forward(ports.getLast()))))
+                    .build()));
+        }
+
+        machines.removeFirst().kill();
+
+        for (int port : ports.subList(1, ports.size())) {
+            try (Socket connection = new Socket()) {
+                connection.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 5_000);
+                assertThat(connection.isConnected()).isTrue();
+            }
+        }
+        assertThat(machines).hasSize(2).allMatch(vm -> vm.state() instanceof VmState.Running);
+    }
+
+    @Test
     void aPortThatIsTakenIsNamedAndNothingIsLeft() throws Exception {
         try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             VmSpec spec = spec("web", TestGuest.DEAF)
@@ -89,7 +112,9 @@ class QemuDriverTest {
                     .isInstanceOfSatisfying(
                             VmException.class, e -> assertThat(e.fault()).isEqualTo(VmException.Fault.REQUEST))
                     .hasMessageContaining("127.0.0.1:" + taken.getLocalPort())
-                    .hasMessageContaining("ss -ltnp");
+                    .hasMessageContaining("port " + taken.getLocalPort() + " is taken by process "
+                            + ProcessHandle.current().pid() + " (")
+                    .hasMessageContaining("publish the guest's port on another one");
         }
         assertThat(new VmStore(folder.resolve("vms")).list()).isEmpty();
     }
