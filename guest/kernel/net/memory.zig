@@ -2,6 +2,7 @@
 //! never holds more than `pages_max`. Nothing here blocks.
 const std = @import("std");
 const limits = @import("../limits.zig");
+const Slots = @import("../mem/slots.zig").Slots;
 const assert = std.debug.assert;
 
 pub const page_bytes = limits.page_bytes;
@@ -46,85 +47,7 @@ pub const Memory = struct {
     }
 };
 
-/// Objects of one type in pages that go back when they are empty.
+/// Objects of one type in pages of the stack's.
 pub fn Pool(comptime T: type) type {
-    return struct {
-        const Self = @This();
-        const Slot = union { free: ?*Slot, value: T };
-        const Header = struct {
-            previous: ?*Header,
-            next: ?*Header,
-            free: ?*Slot,
-            used: u32,
-            /// Slots from here on were never used.
-            fresh: u32,
-        };
-        const slots_offset = std.mem.alignForward(usize, @sizeOf(Header), @alignOf(Slot));
-        pub const slots_per_page = (page_bytes - slots_offset) / @sizeOf(Slot);
-        comptime {
-            assert(slots_per_page >= 1);
-        }
-
-        /// Pages with a free slot.
-        open: ?*Header = null,
-        used: u32 = 0,
-
-        fn slotAt(page: *Header, index: u32) *Slot {
-            return @ptrFromInt(@intFromPtr(page) + slots_offset + index * @sizeOf(Slot));
-        }
-
-        pub fn create(pool: *Self, memory: *Memory) error{OutOfMemory}!*T {
-            const page = pool.open orelse try pool.grow(memory);
-            var chosen: *Slot = undefined;
-            if (page.free) |first| {
-                chosen = first;
-                page.free = first.free;
-            } else {
-                chosen = slotAt(page, page.fresh);
-                page.fresh += 1;
-            }
-            page.used += 1;
-            pool.used += 1;
-            if (page.free == null and page.fresh == slots_per_page) pool.unlink(page);
-            chosen.* = .{ .value = undefined };
-            return &chosen.value;
-        }
-
-        fn grow(pool: *Self, memory: *Memory) error{OutOfMemory}!*Header {
-            const page: *Header = @ptrCast(memory.allocate() orelse return error.OutOfMemory);
-            page.* = .{ .previous = null, .next = null, .free = null, .used = 0, .fresh = 0 };
-            pool.open = page;
-            return page;
-        }
-
-        pub fn destroy(pool: *Self, memory: *Memory, value: *T) void {
-            const chosen: *Slot = @ptrCast(@alignCast(value));
-            const page: *Header = @ptrFromInt(@intFromPtr(chosen) & ~@as(usize, page_bytes - 1));
-            assert(page.used > 0 and pool.used > 0);
-            const was_full = page.free == null and page.fresh == slots_per_page;
-            chosen.* = .{ .free = page.free };
-            page.free = chosen;
-            page.used -= 1;
-            pool.used -= 1;
-            if (was_full) pool.link(page);
-            if (page.used == 0) {
-                pool.unlink(page);
-                memory.release(@ptrCast(@alignCast(page)));
-            }
-        }
-
-        fn link(pool: *Self, page: *Header) void {
-            page.previous = null;
-            page.next = pool.open;
-            if (pool.open) |other| other.previous = page;
-            pool.open = page;
-        }
-
-        fn unlink(pool: *Self, page: *Header) void {
-            if (page.previous) |previous| previous.next = page.next else pool.open = page.next;
-            if (page.next) |next| next.previous = page.previous;
-            page.previous = null;
-            page.next = null;
-        }
-    };
+    return Slots(T, *Memory);
 }
