@@ -1,13 +1,19 @@
 package dev.metacircular.ukernel;
 
+import dev.metacircular.model.Problem;
 import dev.metacircular.vm.ChannelEvent;
+import dev.metacircular.vm.ChannelMessage;
 import dev.metacircular.vm.ChannelReader;
 import dev.metacircular.vm.ConsoleEvent;
 import dev.metacircular.vm.ConsoleReader;
 import dev.metacircular.vm.VirtualMachine;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -15,7 +21,12 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** Shows what a VM wrote. */
-@Command(name = "logs", description = "Shows a VM's console, or its log records; of ended VMs too.")
+@Command(
+        name = "logs",
+        description = {
+            "Shows a VM's console and its log records; of ended VMs too.",
+            "With --follow as they come, without the console first."
+        })
 final class LogsCommand implements Callable<Integer> {
     private static final Duration FOLLOW_POLL = Duration.ofMillis(500);
 
@@ -32,8 +43,18 @@ final class LogsCommand implements Callable<Integer> {
             description = "Goes on until the VM ends.")
     private boolean follow;
 
-    @Option(names = "--records", description = "The structured log records instead of the console.")
-    private boolean records;
+    @Option(names = "--records", description = "The log records alone.")
+    private boolean recordsAlone;
+
+    @Option(names = "--console", description = "The console alone.")
+    private boolean consoleAlone;
+
+    @Option(
+            names = "--level",
+            paramLabel = "LEVEL",
+            defaultValue = "debug",
+            description = "Log records from this level on: debug, info, warn or error.")
+    private String level = "debug";
 
     LogsCommand(Cli cli) {
         this.cli = cli;
@@ -45,13 +66,44 @@ final class LogsCommand implements Callable<Integer> {
         Optional<Project> project = wanted.isPresent() ? Optional.empty() : Optional.of(cli.project());
         VirtualMachine vm = cli.machines().find(wanted, project, false);
         Report report = cli.report(options.json);
-        if (records) {
-            // Where records are the result they stand on standard output.
-            showRecords(vm, new Report(report.json(), report.out(), report.out()), project);
+        ChannelMessage.Level least = Stream.of(ChannelMessage.Level.values())
+                .filter(each -> each.name().toLowerCase(Locale.ROOT).equals(level))
+                .findFirst()
+                .orElseThrow(() -> invalid("--level is '" + level + "': expected debug, info, warn or error"));
+        if (recordsAlone && consoleAlone) {
+            throw invalid("--records and --console together: expected one of them, or neither for both");
+        }
+        if (recordsAlone) {
+            showRecords(vm, report, project, least);
+        } else if (consoleAlone) {
+            showConsole(vm, report, project);
+        } else if (follow) {
+            FutureTask<Boolean> records = new FutureTask<>(() -> {
+                showRecords(vm, report, project, least);
+                return true;
+            });
+            Thread.ofVirtual().start(records);
+            showConsole(vm, report, project);
+            finish(records);
         } else {
             showConsole(vm, report, project);
+            showRecords(vm, report, project, least);
         }
         return 0;
+    }
+
+    private static void finish(FutureTask<Boolean> records) throws InterruptedException {
+        try {
+            records.get();
+        } catch (ExecutionException e) {
+            throw e.getCause() instanceof RuntimeException failure ? failure : new IllegalStateException(e.getCause());
+        }
+    }
+
+    private static RuntimeException invalid(String what) {
+        return Problem.of(Problem.Kind.INVALID, what)
+                .next("ukernel logs --help")
+                .exception();
     }
 
     private Duration patience() {
@@ -99,7 +151,10 @@ final class LogsCommand implements Callable<Integer> {
         }
     }
 
-    private void showRecords(VirtualMachine vm, Report report, Optional<Project> project) throws InterruptedException {
+    private void showRecords(VirtualMachine vm, Report given, Optional<Project> project, ChannelMessage.Level least)
+            throws InterruptedException {
+        // Here records are the result, and stand on standard output.
+        Report report = new Report(given.json(), given.out(), given.out());
         FaultText faults = cli.installation().symbols(project);
         Optional<ChannelReader> channel = vm.channel();
         if (channel.isEmpty()) {
@@ -115,9 +170,13 @@ final class LogsCommand implements Callable<Integer> {
                     return;
                 }
                 switch (event.get()) {
-                    case ChannelEvent.Message(var message) -> Records.show(message, report, faults);
+                    case ChannelEvent.Message(var message) -> {
+                        if (Records.isWanted(message, least)) {
+                            Records.show(message, report, faults);
+                        }
+                    }
                     case ChannelEvent.Lost lost ->
-                        report.progress("warning: %d older records are no longer kept".formatted(lost.records()));
+                        given.progress("warning: %d older records are no longer kept".formatted(lost.records()));
                     case ChannelEvent.End _ -> {
                         return;
                     }

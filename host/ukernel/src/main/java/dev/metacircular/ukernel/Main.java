@@ -64,6 +64,8 @@ public final class Main {
                         new PsCommand(cli),
                         new StopCommand(cli),
                         new LogsCommand(cli),
+                        new TraceCommand(cli),
+                        new PerfCommand(cli),
                         new InspectCommand(cli),
                         new DiffCommand(cli),
                         new DoctorCommand(cli))

@@ -82,13 +82,13 @@ class RunCommandTest {
                         "build: compiled",
                         "pack: wrote",
                         "run: hello-1 on qemu",
-                        "info  said hello",
+                        "info  task 1: said hello",
                         "ended, status 0");
         assertThat(result.out()).isEqualTo("hello from hello on the µKernel\nargument 1: one\nargument 2: two words\n");
         assertThat(result.status()).isZero();
         assertThat(hello.resolve("logs/hello-1.console")).content().startsWith("hello from hello");
-        assertThat(bench.run(hello, "logs").out()).isEqualTo(result.out());
-        assertThat(bench.run(hello, "logs", "--records").out()).contains("info  said hello");
+        assertThat(bench.run(hello, "logs", "--console").out()).isEqualTo(result.out());
+        assertThat(bench.run(hello, "logs", "--records").out()).contains("info  task 1: said hello");
     }
 
     @Test

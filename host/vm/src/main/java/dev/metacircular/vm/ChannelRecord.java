@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.zip.CRC32C;
@@ -11,7 +12,7 @@ import java.util.zip.CRC32C;
 /**
  * One slot of a channel file whose checksum was right.
  *
- * @param kind what it says, 1 to 8 known
+ * @param kind what it says, 1 to 10 known
  * @param first whether it begins a message
  * @param last whether it ends a message
  * @param level log level
@@ -25,6 +26,7 @@ record ChannelRecord(
     static final int SLOT_BYTES = 512;
     static final int PAYLOAD_BYTES_MAX = 480;
     static final int KIND_EXIT = 2;
+    private static final int LATENCY_BUCKETS = 40;
     private static final int HEADER_BYTES = 32;
     private static final int CHECKSUM_BYTES = 4;
 
@@ -68,20 +70,50 @@ record ChannelRecord(
                         ? unknown(origin, head, payload)
                         : new ChannelMessage.ExitStatus(
                                 origin, payload.getInt(), ExitCause.of(payload.getInt()), text(payload));
-            case 3 -> new ChannelMessage.SpanBegin(origin, readOnly(payload));
-            case 4 -> new ChannelMessage.SpanEnd(origin, readOnly(payload));
-            case 5 -> new ChannelMessage.Event(origin, readOnly(payload));
+            case 3 -> TraceEntry.parse(origin, payload);
             case 6 ->
                 payload.remaining() < 8
                         ? unknown(origin, head, payload)
                         : new ChannelMessage.BootPhase(origin, Duration.ofNanos(payload.getLong()), text(payload));
-            case 7 ->
+            case 7 -> payload.remaining() < 8 ? unknown(origin, head, payload) : loss(origin, payload);
+            case 8 -> new ChannelMessage.Fault(origin, text(payload));
+            case 9 ->
                 payload.remaining() < 8
                         ? unknown(origin, head, payload)
-                        : new ChannelMessage.Loss(origin, payload.getLong());
-            case 8 -> new ChannelMessage.Fault(origin, text(payload));
+                        : new ChannelMessage.Statistics(
+                                origin, Duration.ofNanos(payload.getLong()), numbers(payload, payload.remaining() / 8));
+            case 10 ->
+                payload.remaining() < 8 * (3 + LATENCY_BUCKETS)
+                        ? unknown(origin, head, payload)
+                        : latency(origin, payload);
             default -> unknown(origin, head, payload);
         };
+    }
+
+    private static ChannelMessage loss(ChannelMessage.Origin origin, ByteBuffer payload) {
+        long messages = payload.getLong();
+        // A guest may say less than its kind of each, and then they are of no kind.
+        ChannelMessage.Lost lost = payload.remaining() < 5 * 8
+                ? new ChannelMessage.Lost(0, 0, 0, 0, messages)
+                : new ChannelMessage.Lost(
+                        payload.getLong(), payload.getLong(), payload.getLong(), payload.getLong(), payload.getLong());
+        return new ChannelMessage.Loss(origin, messages, lost);
+    }
+
+    private static ChannelMessage latency(ChannelMessage.Origin origin, ByteBuffer payload) {
+        long count = payload.getLong();
+        Duration sum = Duration.ofNanos(payload.getLong());
+        Duration max = Duration.ofNanos(payload.getLong());
+        List<Long> buckets = numbers(payload, LATENCY_BUCKETS);
+        return new ChannelMessage.Latency(origin, text(payload), count, sum, max, buckets);
+    }
+
+    private static List<Long> numbers(ByteBuffer payload, int count) {
+        List<Long> numbers = new ArrayList<>(count);
+        for (int i = 0; i < count; i++) {
+            numbers.add(payload.getLong());
+        }
+        return numbers;
     }
 
     private static ChannelMessage unknown(ChannelMessage.Origin origin, ChannelRecord head, ByteBuffer payload) {

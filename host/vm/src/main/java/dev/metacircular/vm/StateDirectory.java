@@ -13,6 +13,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
+import java.time.format.DateTimeParseException;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -37,6 +39,7 @@ record StateDirectory(Path path) {
     private static final String SERIAL_INPUT = "serial.in";
     private static final String FORCED = "forced";
     private static final String FAILURE = "failure";
+    private static final String UP = "up";
     private static final String SUPERVISOR_LOG = "supervisor.log";
 
     /** The processes that serve one VM. */
@@ -62,6 +65,24 @@ record StateDirectory(Path path) {
                     e);
         } catch (IOException e) {
             throw cannot("make the state directory of VM " + id, path, e);
+        }
+    }
+
+    /** Notes when the VMM was ready. It is for people alone, so a note that cannot be written is no failure of the VM's. */
+    void noteUp(Instant at) {
+        try {
+            Files.writeString(path.resolve(UP), at.toString());
+        } catch (IOException e) {
+            return;
+        }
+    }
+
+    /** What {@link #noteUp} wrote. */
+    Optional<Instant> up() {
+        try {
+            return Optional.of(Instant.parse(Files.readString(path.resolve(UP))));
+        } catch (IOException | DateTimeParseException e) {
+            return Optional.empty();
         }
     }
 

@@ -43,6 +43,11 @@ final class SupervisedVm implements VirtualMachine {
     }
 
     @Override
+    public Optional<Instant> upAt() {
+        return directory.up();
+    }
+
+    @Override
     public VmState state() {
         VmOutcome known = outcome;
         if (known != null) {

@@ -2,6 +2,7 @@ package dev.metacircular.vm;
 
 import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.Optional;
 
 /** A VM that was started, running or ended. Safe for use by several threads, and beside other processes that hold the same VM. */
@@ -10,6 +11,12 @@ public interface VirtualMachine {
 
     /** What it is doing now. */
     VmState state();
+
+    /**
+     * When its VMM was ready and let the guest run, which is also when the guest's time stamp counter began; later by at most the time of a look
+     * at the VMM, 20 ms. Empty when it never came up, or was started by a version that did not note it.
+     */
+    Optional<Instant> upAt();
 
     /**
      * Waits for its end. A VMM that stands still over an error of its own (as QEMU does after a failure inside KVM) is ended by this call and

@@ -50,6 +50,7 @@ abstract class VmStart {
             vm = Optional.of(new SupervisedVm(directory, record, control, Optional.of(supervisor)));
             Supervisor.awaitLaunch(directory, supervisor);
             awaitUp(vm.get());
+            directory.noteUp(Instant.now());
             directory.deleteInitrd();
             up = true;
             return vm.get();

@@ -63,9 +63,9 @@ class ChannelReaderTest {
             case ChannelMessage.BootPhase phase -> "phase " + phase.name() + " " + phase.at();
             case ChannelMessage.Loss loss -> "loss " + loss.messages();
             case ChannelMessage.Fault fault -> "fault " + fault.text();
-            case ChannelMessage.SpanBegin begin -> "begin " + begin.payload().remaining();
-            case ChannelMessage.SpanEnd end -> "end " + end.payload().remaining();
-            case ChannelMessage.Event event -> "event " + event.payload().remaining();
+            case ChannelMessage.Trace trace -> "trace " + trace.entries().size() + (trace.whole() ? "" : " (damaged)");
+            case ChannelMessage.Statistics statistics -> "statistics " + statistics.values();
+            case ChannelMessage.Latency latency -> "latency " + latency.name() + " " + latency.count();
             case ChannelMessage.Unknown unknown -> "unknown " + unknown.kind() + mark;
         };
     }
@@ -115,8 +115,9 @@ class ChannelReaderTest {
             writer.log(0, "d");
             writer.log(3, "grüß");
             writer.message(3, 0, new byte[16]);
-            writer.message(4, 0, new byte[8]);
-            writer.message(5, 0, new byte[3]);
+            writer.message(9, 0, new byte[32]);
+            writer.message(10, 0, new byte[8 * 43]);
+            writer.message(10, 0, new byte[8]);
             writer.message(7, 0, withLong(12, ""));
             writer.message(8, 0, "page fault".getBytes(StandardCharsets.UTF_8));
             writer.message(99, 0, new byte[1]);
@@ -129,9 +130,10 @@ class ChannelReaderTest {
                         "phase entered ring 3 PT0.0000015S",
                         "DEBUG d",
                         "ERROR grüß",
-                        "begin 16",
-                        "end 8",
-                        "event 3",
+                        "trace 0 (damaged)",
+                        "statistics [0, 0, 0]",
+                        "latency  0",
+                        "unknown 10",
                         "loss 12",
                         "fault page fault",
                         "unknown 99",

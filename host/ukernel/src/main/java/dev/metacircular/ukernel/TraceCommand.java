@@ -1,0 +1,210 @@
+package dev.metacircular.ukernel;
+
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.metacircular.model.Problem;
+import dev.metacircular.vm.ChannelMessage;
+import dev.metacircular.vm.TraceEntry;
+import dev.metacircular.vm.VirtualMachine;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Shows what a VM traced. */
+@Command(
+        name = "trace",
+        description = {
+            "Shows the spans and events that a VM traced, as a waterfall; of ended VMs too.",
+            "█ a span, ▒ no end is known, ░ its begin was lost, ◆ an event"
+        })
+final class TraceCommand implements Callable<Integer> {
+    private static final int ROOTS_SHOWN = 10;
+    private static final int DEPTH_MAX = 64;
+
+    private final Cli cli;
+
+    @Mixin
+    private JsonOption options = new JsonOption();
+
+    @Parameters(arity = "0..1", paramLabel = "NAME", description = "The VM; without it the newest of the project here.")
+    private @Nullable String name;
+
+    @Option(
+            names = "--export",
+            arity = "2",
+            paramLabel = "FORMAT FILE",
+            hideParamSyntax = true,
+            description =
+                    "Writes all of it to a file: chrome (Perfetto, chrome://tracing) or otlp (OpenTelemetry, JSON).")
+    private List<String> export = List.of();
+
+    @Option(
+            names = {"-n", "--last"},
+            paramLabel = "N",
+            defaultValue = "" + ROOTS_SHOWN,
+            description = "Shows the last N spans that have no parent, with all in them (" + ROOTS_SHOWN + ").")
+    private int last = ROOTS_SHOWN;
+
+    @Option(names = "--depth", paramLabel = "N", description = "Shows no more than N levels below a root.")
+    private @Nullable Integer depth;
+
+    @Option(names = "--width", paramLabel = "COLUMNS", description = "The terminal's unless told.")
+    private @Nullable Integer width;
+
+    TraceCommand(Cli cli) {
+        this.cli = cli;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+        check("--last", last, 1, Integer.MAX_VALUE);
+        int columns = width == null ? Terminal.columns(cli.environment()) : check("--width", width, 20, 10_000);
+        int levels = depth == null ? DEPTH_MAX : check("--depth", depth, 0, DEPTH_MAX);
+        Optional<String> wanted = Optional.ofNullable(name);
+        VirtualMachine vm =
+                cli.machines().find(wanted, wanted.isPresent() ? Optional.empty() : Optional.of(cli.project()), false);
+        Report report = cli.report(options.json);
+        Trace trace = Trace.of(vm);
+        if (!export.isEmpty()) {
+            export(vm, trace, report);
+            return 0;
+        }
+        report.line("%s: %s".formatted(vm.info().id(), summary(trace)));
+        warn(trace, report);
+        if (trace.spans().isEmpty() && trace.eventCount() == 0) {
+            report.progress(
+                    "nothing was traced: spans need a kernel that traces (kernel = \"net\" or \"full\" in [build]) and"
+                            + " \"trace\" among the [capabilities]");
+        }
+        List<Trace.Span> roots = trace.roots();
+        List<Trace.Span> shown = roots.subList(Math.max(0, roots.size() - last), roots.size());
+        if (shown.size() < roots.size()) {
+            report.line("(the last %d of %d; --last %d shows all)".formatted(shown.size(), roots.size(), roots.size()));
+        }
+        Waterfall waterfall = new Waterfall(columns, levels);
+        for (Trace.Span root : shown) {
+            report.line("");
+            report.line("at %s%s"
+                    .formatted(
+                            Waterfall.brief(root.start()),
+                            root.place().map(place -> ", task " + place.task()).orElse("")));
+            waterfall.lines(root).forEach(report::line);
+        }
+        report.value(json(vm, trace));
+        return 0;
+    }
+
+    private static String summary(Trace trace) {
+        return "%d spans in %d traces, %d events, %d tasks"
+                .formatted(trace.spans().size(), trace.roots().size(), trace.eventCount(), trace.taskCount());
+    }
+
+    /** What is missing. */
+    private static void warn(Trace trace, Report report) {
+        ChannelMessage.Lost lost = trace.lost();
+        long spans = lost.spanBegins() + lost.spanEnds();
+        if (spans + lost.events() > 0) {
+            report.progress(
+                    "warning: the guest traced faster than the channel takes it: %d begins and ends of spans and %d events were lost"
+                            .formatted(spans, lost.events()));
+        }
+        if (trace.recordsLost() > 0) {
+            report.progress("warning: %d older records are no longer kept".formatted(trace.recordsLost()));
+        }
+        long without = trace.spans().stream().filter(Trace.Span::beginLost).count();
+        if (without > 0) {
+            report.progress(
+                    "warning: of %d spans the begin was lost, and with it name and parent: they are marked (lost)"
+                            .formatted(without));
+        }
+    }
+
+    private void export(VirtualMachine vm, Trace trace, Report report) {
+        Function<TraceExport, ObjectNode> format = TraceExport.format(export.getFirst())
+                .orElseThrow(() -> Problem.of(
+                                Problem.Kind.INVALID,
+                                "--export is '" + export.getFirst() + "': expected chrome or otlp")
+                        .next("ukernel trace --help")
+                        .exception());
+        Path file = cli.path(export.get(1));
+        try {
+            Files.writeString(file, format.apply(new TraceExport(vm.info(), trace)) + "\n");
+        } catch (IOException e) {
+            throw Problem.of(Problem.Kind.FAILED, "cannot write the trace (" + e + ")")
+                    .at(file.toString())
+                    .next("name a file in a folder that you can write to")
+                    .exception();
+        }
+        warn(trace, report);
+        report.line("%s: %s → %s".formatted(vm.info().id(), summary(trace), export.get(1)));
+        report.value(counts(vm, trace).put("file", file.toString()));
+    }
+
+    private static ObjectNode counts(VirtualMachine vm, Trace trace) {
+        return Report.object()
+                .put("name", vm.info().id().value())
+                .put("spans", trace.spans().size())
+                .put("events", trace.eventCount())
+                .put("lost_spans", trace.lost().spanBegins() + trace.lost().spanEnds())
+                .put("lost_events", trace.lost().events())
+                .put("lost_records", trace.recordsLost());
+    }
+
+    private static ObjectNode json(VirtualMachine vm, Trace trace) {
+        ArrayNode roots = Report.array();
+        trace.roots().forEach(root -> roots.add(json(root)));
+        ArrayNode outside = Report.array();
+        trace.outside().forEach(event -> outside.add(json(event)));
+        ObjectNode node = counts(vm, trace);
+        node.set("roots", roots);
+        node.set("outside", outside);
+        return node;
+    }
+
+    private static ObjectNode json(Trace.Span span) {
+        ObjectNode node = Report.object()
+                .put("span", span.number())
+                .put("name", span.name())
+                .put("begin_lost", span.beginLost())
+                .put("start_ns", span.start().toNanos())
+                .put("end_ns", span.end().map(end -> (Long) end.toNanos()).orElse(null))
+                .put("task", span.place().map(TraceEntry.Place::task).orElse(null))
+                .put("cpu", span.place().map(TraceEntry.Place::cpu).orElse(null));
+        ArrayNode events = Report.array();
+        span.events().forEach(event -> events.add(json(event)));
+        node.set("events", events);
+        ArrayNode children = Report.array();
+        span.children().forEach(child -> children.add(json(child)));
+        node.set("children", children);
+        return node;
+    }
+
+    private static ObjectNode json(TraceEntry.Event event) {
+        ObjectNode fields = Report.object();
+        event.fields().forEach(field -> fields.put(field.key(), field.value()));
+        ObjectNode node = Report.object()
+                .put("at_ns", event.place().sinceEntry().toNanos())
+                .put("task", event.place().task())
+                .put("cpu", event.place().cpu());
+        node.set("fields", fields);
+        return node;
+    }
+
+    private static int check(String option, int value, int min, int max) {
+        if (value < min || value > max) {
+            throw Problem.of(Problem.Kind.INVALID, option + " is " + value + ": expected " + min + " to " + max)
+                    .next("ukernel trace --help")
+                    .exception();
+        }
+        return value;
+    }
+}
