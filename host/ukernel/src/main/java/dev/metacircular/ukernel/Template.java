@@ -10,7 +10,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * What {@code ukernel init} makes a project of. The files of {@link #WORKER} are those of {@code examples/worker}, which the build puts beside this
+ * What {@code ukernel init} makes a project of. The files of {@link #WORKER} are those of {@code examples/worker} and {@code examples/worker-zig}, which the build puts beside this
  * class: a project as it stands, but for its name.
  */
 enum Template {
@@ -29,6 +29,15 @@ enum Template {
             "worker/src/work.c",
             "worker/src/limits.h");
 
+    private static final List<String> WORKER_IN_ZIG = List.of(
+            "worker-zig/ukernel.toml",
+            "worker/README.md",
+            "worker-zig/src/main.zig",
+            "worker-zig/src/front.zig",
+            "worker-zig/src/connection.zig",
+            "worker-zig/src/work.zig",
+            "worker-zig/src/limits.zig");
+
     private List<String> resources(Language language) {
         return switch (this) {
             case HELLO ->
@@ -36,7 +45,12 @@ enum Template {
                     case C, ZIG -> List.of("hello/ukernel.toml", "hello/%s/src/main.%s".formatted(language, language));
                     case PYTHON, GO, TYPESCRIPT, JAVA, RUST, OCI -> List.of();
                 };
-            case WORKER -> language == Language.C ? WORKER_IN_C : List.of();
+            case WORKER ->
+                switch (language) {
+                    case C -> WORKER_IN_C;
+                    case ZIG -> WORKER_IN_ZIG;
+                    case PYTHON, GO, TYPESCRIPT, JAVA, RUST, OCI -> List.of();
+                };
         };
     }
 

@@ -25,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 class WorkerTest {
     private static final Duration LOAD = Duration.ofSeconds(Integer.getInteger("worker.seconds", 40));
     private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration ZIG_LOAD = Duration.ofSeconds(5);
     private static final int CONNECTIONS = 24;
     private static final int CONNECTIONS_MAX = 64;
     /** What the kernel's and the network's caches may hold more of after a longer time: none of it grows with the jobs. */
@@ -79,11 +80,19 @@ class WorkerTest {
     }
 
     @Test
-    void theExampleIsTheTemplate() throws IOException {
-        assertThat(bench.run(folder, "init", "--name", "worker", "--lang", "c", "--template", "worker")
+    void theExamplesAreTheTemplates() throws IOException {
+        checkTemplate("c", "examples/worker");
+        checkTemplate("zig", "examples/worker-zig");
+    }
+
+    private void checkTemplate(String language, String folderOfExample) throws IOException {
+        Path parent = Files.createDirectory(folder.resolve(language));
+        Path made = parent.resolve("worker");
+        assertThat(bench.run(parent, "init", "--name", "worker", "--lang", language, "--template", "worker")
                         .status())
                 .isZero();
-        Path example = Workbench.home().resolve("examples/worker");
+        assertThat(made.resolve("README.md")).isNotEmptyFile();
+        Path example = Workbench.home().resolve(folderOfExample);
         try (var files = Files.walk(example)) {
             List<Path> sources = files.filter(Files::isRegularFile)
                     .map(example::relativize)
@@ -91,16 +100,14 @@ class WorkerTest {
                     .toList();
             assertThat(sources).isNotEmpty();
             for (Path source : sources) {
-                assertThat(folder.resolve("worker").resolve(source))
+                assertThat(made.resolve(source))
                         .as(source.toString())
                         .hasSameTextualContentAs(example.resolve(source), StandardCharsets.UTF_8);
             }
         }
     }
 
-    @Test
-    void everyJobIsAnsweredInOrderUnderLoadAndMemoryStaysFlat() throws Exception {
-        JobClient client = boot("c");
+    private static void checkAnswers(JobClient client) throws IOException {
         assertThat(client.ask("crc32 hello\n\nnonsense\nprimes 100\r\nprimes 200001\ncrc32 a\tb\n" + "x".repeat(5_000)
                         + "\ncrc32 hello\nhalf a line"))
                 .satisfiesExactly(
@@ -113,6 +120,22 @@ class WorkerTest {
                         answer -> assertThat(answer).startsWith("error a line has at most 1023 bytes"),
                         answer -> assertThat(answer).isEqualTo("ok 3610a686"),
                         answer -> assertThat(answer).startsWith("error the last line has no end"));
+    }
+
+    @Test
+    void theWorkerInZigAnswersTheSame() throws Exception {
+        JobClient client = boot("zig");
+        checkAnswers(client);
+        JobClient.Tally tally = client.load(CONNECTIONS, ZIG_LOAD);
+        assertThat(tally.answered()).isEqualTo(tally.sent()).isPositive();
+        assertThat(client.stat("in_flight")).isZero();
+        assertThat(stopped()).containsPattern("stopped jobs=[0-9]+ answered=[0-9]+ dropped=0 ");
+    }
+
+    @Test
+    void everyJobIsAnsweredInOrderUnderLoadAndMemoryStaysFlat() throws Exception {
+        JobClient client = boot("c");
+        checkAnswers(client);
 
         client.load(CONNECTIONS, LOAD.dividedBy(4));
         long pages = client.stat("pages_used");
