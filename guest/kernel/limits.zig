@@ -6,7 +6,7 @@ pub const page_bytes: u64 = 4096;
 pub const cpus_max: u32 = 32;
 /// Tasks alive at once; each costs a page and a kernel stack.
 pub const tasks_max: u32 = 4096;
-/// Handles open at once; 16 bytes each, in pages that come and go.
+/// Handles open at once; 32 bytes each, in pages that come and go.
 pub const handles_max: u32 = 65536;
 /// Ranges of the address space; a range is what one mapping or protection covers.
 pub const regions_max: u32 = 65536;
@@ -31,6 +31,8 @@ pub const trace_delay_max_ns: u64 = 5_000_000;
 
 /// Poll sets that one handle may stand in at once, polls of arrays included.
 pub const watches_per_handle_max: u32 = 256;
+/// Handles of the console, and of stop events, open at once: each is told when one becomes readable.
+pub const poll_group_members_max: u32 = 64;
 /// Members taken out of a poll set under one hold of the kernel lock.
 pub const watches_per_lock_hold: u32 = 256;
 /// Memory of messages given back under one hold of the kernel lock, in messages.
@@ -98,6 +100,8 @@ pub const net_frames_per_lock_hold: u32 = 64;
 pub const net_connections_max: u32 = 16384;
 pub const net_listeners_max: u32 = 64;
 pub const net_datagram_sockets_max: u32 = 256;
+/// Ports looked at for one that is free.
+pub const net_port_tries_max: u32 = 1024;
 /// With less than one part in this many of its pages left, or less than so many, the stack begins nothing new and lets no window grow.
 pub const net_scarce_divisor: u32 = 8;
 pub const net_scarce_pages_min: u32 = 4;
@@ -124,6 +128,8 @@ pub const dhcp_retry_max_ns: u64 = 64_000_000_000;
 /// Between the tries of a renewal.
 pub const dhcp_renew_retry_min_ns: u64 = 60_000_000_000;
 pub const dhcp_requests_max: u8 = 4;
+/// A lease counts as so long at least: shorter ones would be renewed all the time.
+pub const dhcp_lease_min_ns: u64 = 10_000_000_000;
 
 /// Each direction of a UDP socket; a datagram that does not fit is dropped and counted.
 pub const udp_queue_bytes_max: u32 = 128 * 1024;

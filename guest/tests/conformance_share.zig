@@ -16,6 +16,7 @@ pub fn run() void {
     access();
     lifetimes();
     gone();
+    executable();
     parts();
     refusals();
     crowd();
@@ -146,6 +147,43 @@ fn gone() void {
     uk.release(stack);
     free(first + 2 * page, 2);
     free(first + 6 * page, 2);
+}
+
+const rx: abi.MemFlags = .{ .read = true, .exec = true };
+
+/// The suite runs without the exec-write right, which code that is writable at another place needs.
+fn executable() void {
+    const first = reserve(2);
+    const handle = share(first, 1);
+    var mapped: u64 = 0;
+    var other: abi.Handle = .none;
+    t.fails(@src(), .mem_map, .capability_denied, .{ 0, page, rx, handle, 0, &mapped });
+    t.fails(@src(), .mem_protect, .capability_denied, .{ first, 2 * page, rx });
+    t.ok(@src(), .mem_protect, .{ first + page, page, rx });
+    t.fails(@src(), .mem_share, .capability_denied, .{ first + page, page, &other });
+    common = @intFromEnum(handle);
+    var thread: t.Thread = .{};
+    thread.start(withExecWrite, first, .{ .active = 1 << 4 });
+    _ = thread.join();
+    thread.free();
+    free(first, 2);
+    t.ok(@src(), .mem_unshare, .{handle});
+}
+
+fn withExecWrite(writable: usize) void {
+    var capability: abi.Handle = .none;
+    t.ok(@src(), .cap_acquire, .{ abi.CapKind.mem, 3, &capability });
+    t.ok(@src(), .cap_enter, .{capability});
+    const place = map(@enumFromInt(common), 1, rx, 0);
+    const code: *volatile [6]u8 = @ptrFromInt(writable);
+    const function: *const fn () callconv(.c) u32 = @ptrFromInt(place);
+    for ([_]u8{ 42, 43 }) |value| {
+        // mov $n, %eax; ret
+        code.* = .{ 0xb8, value, 0, 0, 0, 0xc3 };
+        t.expectEqual(@src(), value, function(), "rewritten code");
+    }
+    free(place, 1);
+    t.ok(@src(), .cap_drop, .{capability});
 }
 
 /// Mappings of parts, at offsets; mappings that meet become one region and are split again.

@@ -27,6 +27,11 @@ fn accessOf(task: *Task, flags: abi.MemFlags) Failure!regions.Access {
     return .{ .read = flags.read or flags.write, .write = flags.write, .exec = flags.exec, .pinned = flags.pinned };
 }
 
+/// Whether the same bytes may be writable at one place and executable at another.
+fn mayExecuteShared(task: *Task) bool {
+    return capability.has(task, capability.kind_mem, capability.right_exec_write);
+}
+
 pub fn mem_alloc(task: *Task, arguments: dispatch.MemAlloc) Failure!void {
     if (arguments.flags.fixed or arguments.flags.fixed_no_replace) return error.BadFlags;
     const bytes = try roundUp(arguments.bytes);
@@ -70,7 +75,9 @@ pub fn mem_map(task: *Task, arguments: dispatch.MemMap) Failure!void {
     else
         .anywhere;
     try user_copy.writeValue(u64, arguments.mapped.address, 0);
-    const address = try mapSource(placement, bytes, access, @intFromEnum(arguments.source), arguments.offset);
+    const handle = @intFromEnum(arguments.source);
+    if (access.exec and handles.tagOf(handle) == .mem and !mayExecuteShared(task)) return error.CapabilityDenied;
+    const address = try mapSource(placement, bytes, access, handle, arguments.offset);
     user_copy.writeValue(u64, arguments.mapped.address, address) catch |failure| {
         // With `fixed` the caller may have mapped over its own result: the mapping stands.
         if (!exact) space.free(address, bytes) catch {};
@@ -91,10 +98,10 @@ fn mapSource(placement: space.Placement, bytes: u64, access: regions.Access, han
     return space.map(placement, bytes, access, .file, .{ .file = file, .offset = offset });
 }
 
-pub fn mem_share(_: *Task, arguments: dispatch.MemShare) Failure!void {
+pub fn mem_share(task: *Task, arguments: dispatch.MemShare) Failure!void {
     const bytes = try rangeOf(arguments.address, arguments.bytes);
     try user_copy.writeValue(u64, arguments.share.address, 0);
-    const handle = try shared.create(arguments.address, bytes);
+    const handle = try shared.create(arguments.address, bytes, mayExecuteShared(task));
     // The range stays what it has become, even where this fails.
     user_copy.writeValue(u64, arguments.share.address, handle) catch |failure| {
         shared.end(handle) catch {};
@@ -110,7 +117,7 @@ pub fn mem_protect(task: *Task, arguments: dispatch.MemProtect) Failure!void {
     const flags = arguments.flags;
     if (flags.zeroed or flags.pinned or flags.fixed or flags.fixed_no_replace) return error.BadFlags;
     const bytes = try rangeOf(arguments.address, arguments.bytes);
-    try space.protect(arguments.address, bytes, try accessOf(task, flags));
+    try space.protect(arguments.address, bytes, try accessOf(task, flags), mayExecuteShared(task));
 }
 
 pub fn mem_discard(_: *Task, arguments: dispatch.MemDiscard) Failure!void {

@@ -157,7 +157,11 @@ fn mapSegment(source: Source, segment: elf.Segment, base: u64) LoadError!void {
     _ = try space.map(.{ .fixed_no_replace = rest }, end - rest, .{ .read = true, .write = true }, .anonymous, null);
     const page = try space.obtain(rest, .{ .write = true });
     try source.read(segment.file_offset - lead + from_file, page[0..@intCast(tail_bytes)]);
-    if (!segment.writable) try space.protect(rest, end - rest, access);
+    if (!segment.writable) space.protect(rest, end - rest, access, false) catch |failure| switch (failure) {
+        // No program is a share.
+        error.CapabilityDenied => unreachable,
+        else => |other| return other,
+    };
 }
 
 /// Where a string goes, and what points to it.

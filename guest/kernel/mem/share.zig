@@ -94,12 +94,13 @@ pub const Share = struct {
 
     /// Makes a range of anonymous memory this share's beginning; all of it or nothing. `space.changes` and the lock are held; afterwards
     /// `adopt` takes over what is there.
-    pub fn convert(share: *Share, start: u64, end: u64) (space.Error || error{UnsupportedOperation})!void {
+    pub fn convert(share: *Share, start: u64, end: u64, executable: bool) (space.Error || error{ UnsupportedOperation, CapabilityDenied })!void {
         try space.checkReserved(start, end);
         var at = space.tree.find(start);
         while (at) |region| : (at = region.next) {
             if (region.start >= end) break;
             if (region.kind != .anonymous) return error.UnsupportedOperation;
+            if (region.access.exec and !executable) return error.CapabilityDenied;
         }
         try space.splitAt(start);
         try space.splitAt(end);

@@ -252,7 +252,8 @@ pub fn checkReserved(start: u64, end: u64) Error!void {
     }
 }
 
-pub fn protect(start: u64, bytes: u64, access: Access) Error!void {
+/// `shared_executable`: pages of shares may become executable, which can be writable elsewhere.
+pub fn protect(start: u64, bytes: u64, access: Access, shared_executable: bool) (Error || error{CapabilityDenied})!void {
     const end = start + bytes;
     changes.acquire();
     defer changes.release();
@@ -261,6 +262,7 @@ pub fn protect(start: u64, bytes: u64, access: Access) Error!void {
         lock.acquire();
         defer lock.release();
         try checkReserved(start, end);
+        if (access.exec and !shared_executable and holdsShared(start, end)) return error.CapabilityDenied;
         try splitAt(start);
         splitAt(end) catch |failure| {
             if (tree.find(start)) |region| mergeAround(region);
@@ -307,6 +309,15 @@ pub fn protect(start: u64, bytes: u64, access: Access) Error!void {
     // Wider access needs no flush: a stale translation faults, and the fault finds nothing to do.
     // The regions tell what was narrowed, not the entries: a fault of another task may have changed those already.
     if (narrowed and touched) smp.flushEverywhere();
+}
+
+fn holdsShared(start: u64, end: u64) bool {
+    var at = tree.atOrAfter(start);
+    while (at) |region| : (at = region.next) {
+        if (region.start >= end) return false;
+        if (region.kind == .shared) return true;
+    }
+    return false;
 }
 
 fn isNarrower(new: Access, old: Access) bool {

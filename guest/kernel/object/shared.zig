@@ -8,8 +8,8 @@ const memory = @import("memory.zig");
 const Share = share_module.Share;
 const Failure = abi.Failure;
 
-/// Makes shared memory of a range of anonymous memory, with what is in it.
-pub fn create(address: u64, bytes: u64) Failure!u64 {
+/// Makes shared memory of a range of anonymous memory, with what is in it; of executable memory where `executable`.
+pub fn create(address: u64, bytes: u64, executable: bool) Failure!u64 {
     const pages = bytes / limits.page_bytes;
     if (pages > share_module.pages_max) return error.TooLong;
     const share = try Share.create(pages);
@@ -21,7 +21,7 @@ pub fn create(address: u64, bytes: u64) Failure!u64 {
         lock.release();
         return failure;
     };
-    share.convert(address, address + bytes) catch |failure| {
+    share.convert(address, address + bytes, executable) catch |failure| {
         memory.close(handle);
         lock.release();
         return failure;
