@@ -81,6 +81,9 @@ expect 'a crash on the minimal kernel' 'exit 139 3 ' 'write of 8 at .*: null poi
 pack spin full crash "arg spin"
 STOP_AFTER=3 expect 'a spinning workload is stopped' 'exit 143 2 ' 'crash: spin' spin 2 16 30
 
+pack unread full crash "arg stop_unread"
+STOP_AFTER=3 expect 'a stop request that is not read ends the VM with its last listener' 'exit 143 2 ' 'crash: stop_unread' unread 1 16 30
+
 APPEND=ukernel.selftest=1 expect 'a kernel panic' 'exit 125 4 asked for by' '  by ffffffff80' hello 2 32 30
 APPEND=ukernel.selftest=2 expect 'a fault in the kernel' 'exit 125 4 exception in the kernel' 'cr2 ffffd00000000000' hello 2 32 30
 

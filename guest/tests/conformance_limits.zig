@@ -84,6 +84,12 @@ fn handles() void {
     for (opened[0..count]) |item| {
         if (t.call(.io_close, .{item}) != 0) t.expect(@src(), false, "close");
     }
+    // Those that are told of the same thing are fewer.
+    count = 0;
+    while (count < 1000 and t.call(.io_open, .{ abi.IoSource.console, 0, "", 0, 0, &opened[count] }) == 0) count += 1;
+    t.expect(@src(), count > 8 and count <= 64, "consoles");
+    t.fails(@src(), .io_open, .out_of_handles, .{ abi.IoSource.console, 0, "", 0, 0, &handle });
+    for (opened[0..count]) |item| t.ok(@src(), .io_close, .{item});
     uk.release(list);
     t.ok(@src(), .net_accept, .{ listening, 0, &handle, null });
     for ([_]abi.Handle{ handle, client, listening }) |item| net.close(item);

@@ -90,6 +90,16 @@ const ways = struct {
         uk.calls.check(uk.calls.mem_alloc(1 << 40, .{ .read = true, .write = true }, &address)) catch return;
         while (true) : (address += 4096) @as(*volatile u8, @ptrFromInt(address)).* = 1;
     }
+    /// Hears of the host's stop request, does not read it, and listens no more.
+    pub fn stop_unread() void {
+        var event: uk.abi.Handle = .none;
+        uk.calls.check(uk.calls.vm_stop_event(&event)) catch return;
+        var entry: uk.abi.IoPollEntry = .{ .handle = @intFromEnum(event), .wanted = .{ .readable = true } };
+        var count: u32 = 0;
+        uk.calls.check(uk.calls.io_poll(@ptrCast(&entry), 1, uk.abi.deadline_never, &count)) catch return;
+        uk.calls.check(uk.calls.io_close(event)) catch return;
+        while (true) _ = uk.calls.task_sleep(uk.abi.deadline_never);
+    }
     pub fn spin() void {
         while (true) std.atomic.spinLoopHint();
     }

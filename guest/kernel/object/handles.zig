@@ -1,5 +1,5 @@
-//! The VM's one table of handles. A handle is its slot's number, a generation that is never used twice, and a tag; a stale or made-up one
-//! meets no entry. The table grows and shrinks by pages. The kernel lock protects it.
+//! The VM's one table of handles. A handle is its slot's number, a generation, and a tag; a stale or made-up one meets no
+//! entry: generations are used again after 2^32 handles, and then only by chance in the same slot with the same tag. The table grows and shrinks by pages. The kernel lock protects it.
 const std = @import("std");
 const limits = @import("../limits.zig");
 const frames = @import("../mem/frames.zig");

@@ -65,15 +65,23 @@ pub const Source = struct {
 /// Sources of handles that lead to the same thing, and become readable together.
 pub const Group = struct {
     members: List = .{},
+    members_count: u32 = 0,
     readable: bool = false,
 
+    pub fn isFull(group: *const Group) bool {
+        return group.members_count == limits.poll_group_members_max;
+    }
+
     pub fn add(group: *Group, source: *Source) void {
+        std.debug.assert(!group.isFull());
         group.members.append(&source.in_group);
+        group.members_count += 1;
         source.ready.readable = group.readable;
     }
 
     pub fn remove(group: *Group, source: *Source) void {
         group.members.remove(&source.in_group);
+        group.members_count -= 1;
     }
 
     pub fn update(group: *Group, readable: bool) void {

@@ -11,6 +11,8 @@ const task_object = @import("task.zig");
 
 /// When the host asked, in nanoseconds; 0 while it has not.
 pub var requested_ns: u64 = 0;
+/// A listener has read it.
+pub var taken: bool = false;
 /// Open stop events; while there is one, a request does not end the VM.
 pub var listeners: u32 = 0;
 pub var readers: task_object.WaitQueue = .{};
@@ -44,8 +46,9 @@ fn endFirstTask() void {
     }
 }
 
-/// The last listener went away with the request unread: it counts as not listened to. The lock is held.
+/// A listener goes. When the last does with the request unread, it is as if nobody had listened. The lock is held.
 pub fn dropListener() void {
     std.debug.assert(lock.isHeld() and listeners > 0);
     listeners -= 1;
+    if (listeners == 0 and requested_ns != 0 and !taken) endFirstTask();
 }

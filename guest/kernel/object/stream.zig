@@ -40,6 +40,7 @@ var pool: Pool(Stream) = .{};
 
 fn openTarget(target: Target, writable: bool, non_block: bool) Failure!u64 {
     std.debug.assert(lock.isHeld());
+    if (groupOf(target)) |group| if (group.isFull()) return error.OutOfHandles;
     const stream = pool.create() catch return error.OutOfHandles;
     errdefer pool.destroy(stream);
     stream.* = .{ .target = target, .writable = writable, .non_block = non_block };
@@ -305,6 +306,7 @@ fn readEvent(stream: *Stream, address: u64) Failure!u64 {
         }
     }
     const time_ns = stop.requested_ns;
+    stop.taken = true;
     lock.release();
     try user_copy.writeValue(u64, address, time_ns);
     return 8;
