@@ -369,7 +369,8 @@ const Ring = struct {
         return @ptrCast(&entries[ring.size]);
     }
 
-    /// The next chain that the device is done with. It cannot be done with more than it was given, nor with one that it was not.
+    /// The next chain that the device is done with. One that is done with more than it was given, or names a chain that
+    /// there is not, is broken; that it names one twice is not seen here.
     fn next(ring: *Ring, count: u16) error{Broken}!?mmio.UsedElement {
         const finished = ring.queue.finished();
         if (finished == ring.used_seen) return null;

@@ -173,6 +173,11 @@ pub const Client = struct {
         }
     }
 
+    fn within(seconds: ?u64, end_ns: u64) ?u64 {
+        const time_ns = (seconds orelse return null) * second_ns;
+        return if (time_ns > 0 and time_ns <= end_ns) time_ns else null;
+    }
+
     fn usable(address: ipv4.Address) bool {
         return !ipv4.group(address) and !ipv4.loopback(address);
     }
@@ -187,10 +192,11 @@ pub const Client = struct {
         client.retry_ns = timers.never;
         if (options.server != ipv4.any) client.server = options.server;
         const infinite = options.lease_seconds == std.math.maxInt(u32);
-        const lease_ns = @as(u64, options.lease_seconds) * second_ns;
-        const renew_ns = if (options.renew_seconds) |seconds| @min(seconds * second_ns, lease_ns) else lease_ns / 2;
-        const rebind_ns = if (options.rebind_seconds) |seconds| @min(seconds * second_ns, lease_ns) else lease_ns / 8 * 7;
-        client.renew_ns = if (infinite) timers.never else now_ns + @min(renew_ns, rebind_ns);
+        const lease_ns = @max(@as(u64, options.lease_seconds) * second_ns, limits.dhcp_lease_min_ns);
+        // Times that are none, or not in their order, are as if the server had named none (RFC 2131, section 4.4.5).
+        const rebind_ns = within(options.rebind_seconds, lease_ns) orelse lease_ns / 8 * 7;
+        const renew_ns = within(options.renew_seconds, rebind_ns) orelse @min(lease_ns / 2, rebind_ns);
+        client.renew_ns = if (infinite) timers.never else now_ns + renew_ns;
         client.rebind_ns = if (infinite) timers.never else now_ns + rebind_ns;
         client.expire_ns = if (infinite) timers.never else now_ns + lease_ns;
         client.name_servers = options.name_servers;

@@ -64,7 +64,11 @@ fn waitNext(peer: *Peer, limit_ns: u64) ?struct { Request, u64 } {
     }
 }
 
-fn answer(peer: *Peer, transaction: u32, message: u8, address: ipv4.Address, to: ipv4.Address) void {
+pub fn answer(peer: *Peer, transaction: u32, message: u8, address: ipv4.Address, to: ipv4.Address) void {
+    answerWithTimes(peer, transaction, message, address, to, &.{ 51, 4, 0, 0, 0x0e, 0x10 });
+}
+
+fn answerWithTimes(peer: *Peer, transaction: u32, message: u8, address: ipv4.Address, to: ipv4.Address, times: []const u8) void {
     var bytes: [300]u8 = @splat(0);
     bytes[0..4].* = .{ 2, 1, 6, 0 };
     std.mem.writeInt(u32, bytes[4..8], transaction, .big);
@@ -72,8 +76,10 @@ fn answer(peer: *Peer, transaction: u32, message: u8, address: ipv4.Address, to:
     bytes[28..34].* = scripted.own_mac;
     bytes[236..240].* = .{ 99, 130, 83, 99 };
     const options = [_]u8{ 53, 1, message } ++ [_]u8{ 54, 4, 10, 0, 0, 9 } ++ [_]u8{ 1, 4, 255, 255, 255, 128 } ++
-        [_]u8{ 3, 4, 10, 0, 0, 1 } ++ [_]u8{ 6, 8, 10, 0, 0, 3, 10, 0, 0, 4 } ++ [_]u8{ 51, 4, 0, 0, 0x0e, 0x10 } ++ [_]u8{255};
+        [_]u8{ 3, 4, 10, 0, 0, 1 } ++ [_]u8{ 6, 8, 10, 0, 0, 3, 10, 0, 0, 4 };
     bytes[240..][0..options.len].* = options;
+    @memcpy(bytes[240 + options.len ..][0..times.len], times);
+    bytes[240 + options.len + times.len] = 255;
     peer.sendUdp(67, to, 68, &bytes);
 }
 
@@ -212,4 +218,26 @@ test "a refused renewal leaves all other timers as they are" {
     peer.drain();
     peer.wait(120 * second_ns);
     try peer.expectEmpty();
+}
+
+test "a server whose times make no sense is not asked all the time" {
+    const all = [_]struct { times: []const u8, wanted_ns: u64 }{
+        // Renewal after 0 s; both after 0 s; rebinding after the end; renewal after rebinding.
+        .{ .times = &.{ 51, 4, 0, 0, 0x0e, 0x10, 58, 4, 0, 0, 0, 0 }, .wanted_ns = 1800 * second_ns },
+        .{ .times = &.{ 51, 4, 0, 0, 0x0e, 0x10, 58, 4, 0, 0, 0, 0, 59, 4, 0, 0, 0, 0 }, .wanted_ns = 1800 * second_ns },
+        .{ .times = &.{ 51, 4, 0, 0, 0x0e, 0x10, 58, 4, 0, 0, 0, 60, 59, 4, 0xff, 0xff, 0xff, 0xff }, .wanted_ns = 60 * second_ns },
+        .{ .times = &.{ 51, 4, 0, 0, 0x0e, 0x10, 58, 4, 0, 0, 0x0e, 0, 59, 4, 0, 0, 0, 60 }, .wanted_ns = 60 * second_ns },
+        .{ .times = &.{ 51, 4, 0, 0, 0, 1 }, .wanted_ns = limits.dhcp_lease_min_ns / 2 },
+    };
+    for (all) |each| {
+        const peer = try Peer.create(.{ .addressing = .dhcp });
+        defer peer.destroy();
+        try bind(peer);
+        for (0..3) |round| {
+            const renewal, const waited = waitNext(peer, lease_seconds * second_ns).?;
+            if (round > 0) try expectEqual(each.wanted_ns, waited);
+            answerWithTimes(peer, renewal.transaction, 5, leased, leased, each.times);
+            try expectEqual(.bound, peer.stack.dhcp.state);
+        }
+    }
 }

@@ -66,10 +66,12 @@ pub const Flows = struct {
         return null;
     }
 
-    /// Some flow of a local address, by a walk over all.
-    pub fn firstOf(flows: *const Flows, local: ipv4.Address) ?*Flow {
-        for (0..flows.buckets) |index| {
-            var next = flows.slot(@intCast(index)).*;
+    /// A flow of a local address, for one pass that removes each: `end` is its own, and begins as `buckets`. From the last bucket down, as the table
+    /// shrinks: what moves then goes where the pass has yet to come.
+    pub fn lastOf(flows: *const Flows, local: ipv4.Address, end: *u32) ?*Flow {
+        end.* = @min(end.*, flows.buckets);
+        while (end.* > 0) : (end.* -= 1) {
+            var next = flows.slot(end.* - 1).*;
             while (next) |flow| : (next = flow.next) if (flow.key.local == local) return flow;
         }
         return null;
@@ -168,5 +170,24 @@ test "flows are found by all of their key, while the table grows and shrinks, an
         try std.testing.expectEqual(null, flows.find(flow.key));
         for (items[gone..]) |*left| if (left.key.remote_port % 97 == gone % 97) try std.testing.expectEqual(left, flows.find(left.key).?);
     }
+    try std.testing.expectEqual(0, given.pages_given);
+}
+
+test "one pass finds each flow of an address, while those that it found go and the table shrinks" {
+    var given: @import("test_memory.zig").TestMemory = .{ .pages_max = 40 };
+    defer given.deinit();
+    var memory = given.memory();
+    var flows: Flows = .{ .secret = @splat(4) };
+    var items: [4000]Flow = undefined;
+    for (&items, 0..) |*flow, index| {
+        flow.* = .{ .kind = .connection, .key = .{ .local = if (index % 50 == 0) 7 else 1, .remote = 2, .local_port = 80, .remote_port = @intCast(index) } };
+        try flows.insert(&memory, flow);
+    }
+    var end = flows.buckets;
+    while (flows.lastOf(1, &end)) |flow| flows.remove(&memory, flow);
+    try std.testing.expectEqual(80, flows.count);
+    for (&items) |*flow| try std.testing.expectEqual(flow.key.local == 7, flow.listed);
+    end = flows.buckets;
+    while (flows.lastOf(7, &end)) |flow| flows.remove(&memory, flow);
     try std.testing.expectEqual(0, given.pages_given);
 }

@@ -8,6 +8,7 @@ const ipv4 = @import("ipv4.zig");
 const scripted = @import("scripted_peer.zig");
 const simulated = @import("simulated_network.zig");
 const stack_file = @import("stack.zig");
+const udp = @import("udp.zig");
 const Network = simulated.Network;
 const Peer = scripted.Peer;
 const Connection = stack_file.Connection;
@@ -43,6 +44,7 @@ const Fuzzer = struct {
 
     fn tap(network: *Network, from: u1, frame: []const u8) bool {
         const fuzzer: *Fuzzer = @ptrCast(@alignCast(network.context.?));
+        if (isRequest(frame)) fuzzer.serve(from);
         var copy: [ethernet.frame_bytes_max]u8 = undefined;
         for (0..fuzzer.per_frame) |_| {
             @memcpy(copy[0..frame.len], frame);
@@ -52,6 +54,25 @@ const Fuzzer = struct {
         }
         // Now and then the true one is lost, so that recovery is fuzzed too.
         return !fuzzer.chance(3);
+    }
+
+    /// Answers a DHCP client as a server does, and often as none does.
+    fn serve(fuzzer: *Fuzzer, client: u1) void {
+        const network = fuzzer.network;
+        var frame: [ethernet.frame_bytes_max]u8 = undefined;
+        const state = network.nodes[client].dhcp.state;
+        for (0..fuzzer.per_frame) |_| {
+            const message: u8 = if (fuzzer.chance(10)) 6 else if (state == .selecting) 2 else 5;
+            const bytes = writeAnswer(&frame, network.nodes[client].dhcp.transaction, message, simulated.addresses[client], simulated.macs[client], @intCast(fuzzer.below(100)));
+            if (fuzzer.chance(80)) for (0..1 + fuzzer.below(3)) |_| {
+                const at = if (fuzzer.chance(50)) fuzzer.below(header_bytes_max) else fuzzer.below(bytes);
+                frame[at] = fuzzer.random.random().int(u8);
+            };
+            const length = if (fuzzer.chance(10)) fuzzer.below(bytes) else bytes;
+            if (fuzzer.chance(85)) repair(frame[0..length]);
+            fuzzer.mutated += 1;
+            network.put(~client, frame[0..length]);
+        }
     }
 
     fn mutate(fuzzer: *Fuzzer, bytes: []u8) usize {
@@ -102,7 +123,9 @@ const Fuzzer = struct {
         const place = &fuzzer.open[side][fuzzer.below(fuzzer.connections)];
         var bytes: [3000]u8 = undefined;
         const connection = place.* orelse {
-            if (side == 0) place.* = stack.connect(.{ .address = simulated.addresses[1], .port = 80 }, 0, network.now_ns) catch null;
+            // Some of the server's to itself, which its own frames carry, never mutated, among all that is.
+            const address = if (side == 0) simulated.addresses[1] else if (fuzzer.chance(10)) 0x7f00_0001 else if (fuzzer.chance(10)) stack.address else return;
+            place.* = stack.connect(.{ .address = address, .port = 80 }, 0, network.now_ns) catch null;
             return;
         };
         switch (fuzzer.below(48)) {
@@ -140,6 +163,35 @@ const Fuzzer = struct {
     }
 };
 
+const dhcp_at = ethernet.header_bytes + ipv4.header_bytes + udp.header_bytes;
+/// Where the names of server and file lie, which are not read, and where the options begin, after their mark.
+const dhcp_names_at = dhcp_at + 44;
+const dhcp_options_at = dhcp_at + 236;
+
+fn isRequest(frame: []const u8) bool {
+    return frame.len > dhcp_options_at and frame[12] == 8 and frame[13] == 0 and frame[23] == 17 and std.mem.readInt(u16, frame[36..38], .big) == 67;
+}
+
+/// A frame of a DHCP server to everybody.
+fn writeAnswer(out: []u8, transaction: u32, message: u8, address: ipv4.Address, mac: ethernet.Mac, lease_seconds: u32) usize {
+    const options = [_]u8{ 99, 130, 83, 99 } ++ [_]u8{ 53, 1, message } ++ [_]u8{ 54, 4, 10, 0, 0, 9 } ++ [_]u8{ 1, 4, 255, 255, 255, 0 } ++
+        [_]u8{ 3, 4, 10, 0, 0, 9 } ++ [_]u8{ 6, 8, 10, 0, 0, 3, 10, 0, 0, 4 } ++ [_]u8{ 26, 2, 5, 0xdc } ++ [_]u8{ 58, 4, 0, 0, 0, 20 } ++
+        [_]u8{ 59, 4, 0, 0, 0, 30 } ++ [_]u8{ 51, 4, 0, 0, 0, @truncate(lease_seconds) } ++ [_]u8{ 0, 255 };
+    const length = dhcp_options_at + options.len;
+    const frame = out[0..length];
+    @memset(frame, 0);
+    ethernet.write(frame, .{ .destination = ethernet.broadcast, .source = scripted.peer_mac, .kind = .ipv4 });
+    ipv4.write(frame[ethernet.header_bytes..], scripted.peer, ipv4.broadcast, .udp, length - ethernet.header_bytes - ipv4.header_bytes);
+    udp.writeHeader(frame[ethernet.header_bytes + ipv4.header_bytes ..], 67, 68, @intCast(length - dhcp_at));
+    frame[dhcp_at..][0..4].* = .{ 2, 1, 6, 0 };
+    std.mem.writeInt(u32, frame[dhcp_at + 4 ..][0..4], transaction, .big);
+    std.mem.writeInt(u32, frame[dhcp_at + 16 ..][0..4], address, .big);
+    frame[dhcp_at + 28 ..][0..6].* = mac;
+    frame[dhcp_options_at..][0..options.len].* = options;
+    repair(frame);
+    return length;
+}
+
 /// Makes the checksums right, where there is enough left to find them.
 fn repair(bytes: []u8) void {
     if (bytes.len < 34 or bytes[12] != 8 or bytes[13] != 0) return;
@@ -170,7 +222,7 @@ fn repair(bytes: []u8) void {
 /// Mutates at least `frames` frames, from a seed.
 pub fn run(frames: u64, seed: u64) !void {
     // Sometimes there is little memory.
-    const network = try Network.create(seed, .{ .reorder_permille = 100, .duplicate_permille = 20 }, .{ .pages_max = if (seed % 3 == 0) 60 else 2000 });
+    const network = try Network.create(seed, .{ .reorder_permille = 100, .duplicate_permille = 20 }, .{ .pages_max = if (seed % 3 == 0) 60 else 2000, .dhcp = seed % 2 == 0 });
     defer network.destroy();
     var fuzzer: Fuzzer = .{
         .network = network,
@@ -272,6 +324,76 @@ fn sweep(kind: Kind) !void {
 
 test "every cut and every value of every header byte of every kind of frame breaks nothing and leaves nothing" {
     for (std.enums.values(Kind)) |kind| try sweep(kind);
+}
+
+/// Brings a client to where it waits for an answer of a kind: an offer, an acknowledgement or a refusal of its first request or of its renewal.
+fn awaitAnswer(peer: *Peer, message: u8, renewing: bool) void {
+    const stack = &peer.stack;
+    const client = &stack.dhcp;
+    const wanted: @TypeOf(client.state) = if (message == 2) .selecting else if (renewing) .renewing else .requesting;
+    if (client.state == wanted) return;
+    stack.setAddress(ipv4.any, 0, ipv4.any);
+    client.start(stack, peer.now_ns);
+    if (wanted == .selecting) return;
+    sendAnswer(peer, 2);
+    if (wanted == .requesting) return;
+    sendAnswer(peer, 5);
+    peer.wait(client.renew_ns - peer.now_ns);
+    peer.drain();
+    std.debug.assert(client.state == .renewing);
+}
+
+fn sendAnswer(peer: *Peer, message: u8) void {
+    var frame: [ethernet.frame_bytes_max]u8 = undefined;
+    const length = writeAnswer(&frame, peer.stack.dhcp.transaction, message, scripted.own, scripted.own_mac, 60);
+    peer.receive(frame[0..length]);
+    peer.drain();
+}
+
+test "every cut and every value of every byte that counts of a DHCP server's messages breaks nothing and leaves nothing" {
+    for ([_]u8{ 2, 5, 6 }) |message| for ([_]bool{ false, true }) |renewing| {
+        if (message == 2 and renewing) continue;
+        const peer = try Peer.create(.{ .addressing = .dhcp });
+        defer peer.destroy();
+        // To itself, as the address comes and goes.
+        const listener = try peer.stack.listen(0, 80, 16);
+        const mine = try peer.stack.connect(.{ .address = 0x7f00_0001, .port = 80 }, 0, peer.now_ns);
+        peer.drain();
+        const accepted = listener.accept(&peer.stack).?;
+        mine.setKeepAlive(&peer.stack, true, 60 * second_ns, 60 * second_ns, peer.now_ns);
+        var frame: [ethernet.frame_bytes_max]u8 = undefined;
+        const length = writeAnswer(&frame, 0, message, scripted.own, scripted.own_mac, 60);
+        for (0..length) |cut| {
+            awaitAnswer(peer, message, renewing);
+            _ = writeAnswer(&frame, peer.stack.dhcp.transaction, message, scripted.own, scripted.own_mac, 60);
+            repair(frame[0..cut]);
+            peer.receive(frame[0..cut]);
+            peer.drain();
+        }
+        for (0..length) |at| {
+            if (at >= dhcp_names_at and at < dhcp_options_at) continue;
+            for (0..256) |value| {
+                awaitAnswer(peer, message, renewing);
+                _ = writeAnswer(&frame, peer.stack.dhcp.transaction, message, scripted.own, scripted.own_mac, 60);
+                frame[at] = @intCast(value);
+                repair(frame[0..length]);
+                peer.receive(frame[0..length]);
+                peer.drain();
+            }
+            peer.wait(second_ns);
+            peer.drain();
+        }
+        try std.testing.expectEqual(.established, mine.state);
+        mine.close(&peer.stack, peer.now_ns);
+        accepted.close(&peer.stack, peer.now_ns);
+        listener.close(&peer.stack);
+        peer.stack.setAddress(ipv4.any, 0, ipv4.any);
+        for (0..1000) |_| {
+            peer.wait(second_ns);
+            peer.drain();
+        }
+        try peer.expectEmpty();
+    };
 }
 
 test "a hundred thousand malformed frames break nothing and leave nothing" {

@@ -118,7 +118,8 @@ fn deliverTcp(stack: *Stack, parsed: *const ipv4.Packet, checked: bool, now_ns: 
 
 /// The connections of an address that is no longer ours end.
 pub fn addressLost(stack: *Stack, address: ipv4.Address) void {
-    while (stack.flows.firstOf(address)) |flow| switch (flow.kind) {
+    var end = stack.flows.buckets;
+    while (stack.flows.lastOf(address, &end)) |flow| switch (flow.kind) {
         .connection => Connection.ofFlow(flow).end(stack, .address_lost),
         .embryo => @as(*tcp_listener.Embryo, @alignCast(@fieldParentPtr("flow", flow))).destroy(stack),
         .time_wait => stack.time_waits.remove(stack, @alignCast(@fieldParentPtr("flow", flow))),

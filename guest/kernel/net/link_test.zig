@@ -284,3 +284,37 @@ test "the device completes a checksum that was begun" {
     socket.close(stack);
     try expectEqual(0, given.pages_given);
 }
+
+test "what a socket is bound to is where it sends from, or there is no way" {
+    const peer = try Peer.create(.{});
+    defer peer.destroy();
+    const stack = &peer.stack;
+    const loopback: ipv4.Address = 0x7f00_0001;
+    const outside: ipv4.Endpoint = .{ .address = scripted.peer, .port = 80 };
+    const inside: ipv4.Endpoint = .{ .address = loopback, .port = 80 };
+    for ([_]ipv4.Address{ loopback, 0x0a00_0077 }) |bound| {
+        try std.testing.expectError(error.Unreachable, stack.connectFrom(.{ .address = bound, .port = 0 }, outside, peer.now_ns));
+        const datagrams = try stack.openDatagrams(bound, 99);
+        try std.testing.expectError(error.Unreachable, datagrams.send(stack, outside, "x"));
+        datagrams.close(stack);
+    }
+    const listener = try stack.listen(0, 80, 4);
+    const connection = try stack.connectFrom(.{ .address = scripted.own, .port = 0 }, inside, peer.now_ns);
+    peer.drain();
+    const accepted = listener.accept(stack).?;
+    try expectEqual(scripted.own, accepted.remote().address);
+    const from = try stack.openDatagrams(scripted.own, 99);
+    const to = try stack.openDatagrams(0, 98);
+    try from.send(stack, .{ .address = loopback, .port = 98 }, "x");
+    peer.drain();
+    try expectEqual(scripted.own, to.receive().?.from.address);
+    to.consume(stack);
+    from.close(stack);
+    to.close(stack);
+    connection.abort(stack);
+    connection.close(stack, peer.now_ns);
+    peer.drain();
+    accepted.close(stack, peer.now_ns);
+    listener.close(stack);
+    try peer.expectEmpty();
+}

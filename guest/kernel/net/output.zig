@@ -75,7 +75,10 @@ fn nextOf(stack: *Stack, from: *socket.Output, now_ns: u64, out: []u8) ?Frame {
             const datagrams: *Datagrams = @alignCast(@fieldParentPtr("output", from));
             const remote = datagrams.nextRemote() orelse return null;
             const mac = resolve(stack, from, remote.address, now_ns) orelse return null;
-            const local = if (ipv4.loopback(remote.address)) remote.address else stack.address;
+            const local = stack.sourceOf(datagrams.address, remote.address) orelse {
+                noWay(stack, from, now_ns);
+                return null;
+            };
             const length = datagrams.next(stack, out[transport_offset..]);
             if (datagrams.nextRemote() != null) stack.schedule(from);
             return finish(stack, out, mac, local, remote.address, .udp, length);

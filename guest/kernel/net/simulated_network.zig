@@ -60,6 +60,8 @@ pub const Network = struct {
         options: bool = true,
         /// Users read seldom, so that windows shut.
         slow: bool = false,
+        /// The first node asks for its address.
+        dhcp: bool = false,
     };
 
     pub fn create(seed: u64, faults: Faults, setup: Setup) !*Network {
@@ -75,7 +77,7 @@ pub const Network = struct {
             network.random.random().bytes(&key);
             node.init(.{
                 .mac = macs[index],
-                .addressing = .{ .fixed = .{ .address = addresses[index], .prefix = 24, .gateway = 0 } },
+                .addressing = if (setup.dhcp and index == 0) .dhcp else .{ .fixed = .{ .address = addresses[index], .prefix = 24, .gateway = 0 } },
                 .seed = key,
                 .mtu = setup.mtu,
             }, network.given[index].memory(), network.now_ns);

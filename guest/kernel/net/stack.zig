@@ -236,14 +236,19 @@ pub const Stack = struct {
 
     /// Starts a connection; its readiness tells how it went. `port` 0 is one of the stack's choice.
     pub fn connect(stack: *Stack, remote: Endpoint, port: u16, now_ns: u64) OpenError!*Connection {
+        return stack.connectFrom(.{ .address = ipv4.any, .port = port }, remote, now_ns);
+    }
+
+    /// The same from an address of the VM's, or `ipv4.any`.
+    pub fn connectFrom(stack: *Stack, local: Endpoint, remote: Endpoint, now_ns: u64) OpenError!*Connection {
         if (remote.port == 0 or !stack.routable(remote.address) or stack.isBroadcast(remote.address)) return error.Unreachable;
         var key: flows.Key = .{
-            .local = if (ipv4.loopback(remote.address)) remote.address else stack.address,
+            .local = stack.sourceOf(local.address, remote.address) orelse return error.Unreachable,
             .remote = remote.address,
-            .local_port = port,
+            .local_port = local.port,
             .remote_port = remote.port,
         };
-        if (port == 0) {
+        if (local.port == 0) {
             key.local_port = stack.freePort(key) orelse return error.AddressInUse;
         } else if (stack.flows.find(key) != null) return error.AddressInUse;
         const connection = try stack.createConnection(key);
@@ -333,10 +338,10 @@ pub const Stack = struct {
     const ports_first: u16 = 32768;
     const ports_count: u32 = 65536 - @as(u32, ports_first);
 
-    /// A port that no listener has and, with the other end given, no connection to it: from a random one on (RFC 6056).
+    /// A port that no listener has and, with the other end given, no connection to it: one of some from a random one on (RFC 6056).
     fn freePort(stack: *Stack, key: ?flows.Key) ?u16 {
         const start: u32 = @truncate(stack.numbers.random());
-        for (0..ports_count) |step| {
+        for (0..limits.net_port_tries_max) |step| {
             const port: u16 = @intCast(ports_first + (start +% @as(u32, @intCast(step))) % ports_count);
             if (stack.listening(ipv4.any, port)) continue;
             var wanted = key orelse return port;
@@ -396,6 +401,13 @@ pub const Stack = struct {
         if (stack.address == ipv4.any) return false;
         if (stack.isBroadcast(address)) return true;
         return !ipv4.group(address) and (stack.onLink(address) or stack.gateway != ipv4.any);
+    }
+
+    /// The address that what a socket sends comes from, of one that is bound to an address or `ipv4.any`; null when there is no way from there.
+    pub fn sourceOf(stack: *const Stack, bound: ipv4.Address, remote: ipv4.Address) ?ipv4.Address {
+        if (bound == ipv4.any) return if (ipv4.loopback(remote)) remote else stack.address;
+        if (ipv4.loopback(bound)) return if (stack.isLocal(remote)) bound else null;
+        return if (bound == stack.address) bound else null;
     }
 
     pub fn nextHop(stack: *const Stack, address: ipv4.Address) ipv4.Address {

@@ -80,13 +80,33 @@ pub const Datagrams = struct {
         };
     }
 
+    pub fn reaches(datagrams: *const Datagrams, stack: *const Stack, address: ipv4.Address) bool {
+        return stack.routable(address) and stack.sourceOf(datagrams.address, address) != null;
+    }
+
+    /// From now on datagrams come from there alone, and go there where nothing else is said.
+    pub fn connect(datagrams: *Datagrams, stack: *Stack, remote: ipv4.Endpoint) void {
+        datagrams.remote = remote;
+        if (!datagrams.reading) datagrams.dropOthers(stack);
+        stack.touch(&datagrams.socket);
+    }
+
+    /// Those of others that came before the peer was set, up to the first of the peer's.
+    fn dropOthers(datagrams: *Datagrams, stack: *Stack) void {
+        const only = datagrams.remote orelse return;
+        while (datagrams.received.first()) |entry| {
+            if (entry.address == only.address and entry.port == only.port) return;
+            datagrams.received.pop(stack);
+        }
+    }
+
     pub const SendError = error{ WouldBlock, TooLong, NotConnected, Unreachable };
 
     /// Queues a datagram of at most what a frame holds; it is sent whole or dropped.
     pub fn send(datagrams: *Datagrams, stack: *Stack, to: ?ipv4.Endpoint, payload: []const u8) SendError!void {
         const remote = to orelse datagrams.remote orelse return error.NotConnected;
         if (payload.len > stack.config.mtu - ipv4.header_bytes - header_bytes) return error.TooLong;
-        if (remote.port == 0 or !stack.routable(remote.address)) return error.Unreachable;
+        if (remote.port == 0 or !datagrams.reaches(stack, remote.address)) return error.Unreachable;
         if (!datagrams.sending.push(stack, remote, payload)) return error.WouldBlock;
         stack.schedule(&datagrams.output);
     }
@@ -104,6 +124,7 @@ pub const Datagrams = struct {
         assert(datagrams.reading);
         datagrams.reading = false;
         datagrams.received.pop(stack);
+        datagrams.dropOthers(stack);
         stack.touch(&datagrams.socket);
     }
 

@@ -33,6 +33,8 @@ pub const Socket = struct {
     references: u32 = 1,
     kind: Kind,
     open: bool = true,
+    /// Its user has given it an address.
+    bound: bool = false,
     /// A user copies from or to the stack's pages.
     reading: bool = false,
     writing: bool = false,
@@ -214,12 +216,13 @@ fn isOurs(address: ipv4.Address) bool {
 pub fn bind(handle: u64, local: Endpoint) Failure!void {
     const socket = try begin(handle);
     defer end(socket);
-    if (socket.base != null or !isOurs(local.address)) return error.BadValue;
+    if (socket.bound or socket.base != null or !isOurs(local.address)) return error.BadValue;
     switch (socket.kind) {
         .tcp => if (local.port != 0 and network.stack.listening(local.address, local.port)) return error.AddressInUse,
         .udp => try openDatagrams(socket, local),
     }
     socket.local = local;
+    socket.bound = true;
 }
 
 pub fn openDatagrams(socket: *Socket, local: Endpoint) Failure!void {
@@ -267,7 +270,7 @@ pub fn connect(handle: u64, remote: Endpoint, deadline_ns: u64) Failure!void {
     if (socket.listener() != null) return error.UnsupportedOperation;
     if (socket.kind == .udp) return connectDatagrams(socket, remote);
     if (socket.base == null) {
-        const opened = network.stack.connect(remote, socket.local.port, clock.nowNs()) catch |failure| return openFailure(failure);
+        const opened = network.stack.connectFrom(socket.local, remote, clock.nowNs()) catch |failure| return openFailure(failure);
         socket.attach(&opened.socket);
         socket.applyOptions();
         network.settle();
@@ -281,7 +284,10 @@ pub fn connect(handle: u64, remote: Endpoint, deadline_ns: u64) Failure!void {
 fn connectDatagrams(socket: *Socket, remote: Endpoint) Failure!void {
     if (!network.stack.routable(remote.address)) return error.Unreachable;
     if (socket.base == null) try openDatagrams(socket, socket.local);
-    socket.datagrams().?.remote = remote;
+    const datagrams = socket.datagrams().?;
+    if (!datagrams.reaches(&network.stack, remote.address)) return error.Unreachable;
+    datagrams.connect(&network.stack, remote);
+    network.settle();
 }
 
 /// A VM that was just started may have no address yet.

@@ -27,6 +27,7 @@ const Device = driver.NetDevice(disk.Bus);
 pub var stack: net.Stack = undefined;
 var device: Device = undefined;
 var device_memory: driver.Memory = undefined;
+var broken_told: bool = false;
 /// Where frames to ourselves pass when there is no device.
 var nowhere: [driver.frame_bytes_max]u8 = undefined;
 
@@ -210,4 +211,8 @@ fn transmit(now_ns: u64) void {
         device.queueFrame(frame.length, completion);
     }
     device.flush();
+    if (device.broken and !broken_told) {
+        broken_told = true;
+        serial.print("ukernel: the network device broke the rules of virtio and is used no more\n", .{});
+    }
 }
