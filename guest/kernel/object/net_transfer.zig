@@ -32,6 +32,7 @@ pub fn send(handle: u64, address: u64, bytes: u64, to: ?Endpoint, deadline_ns: u
 }
 
 fn sendAll(socket: *Socket, connection: *Connection, address: u64, bytes: u64, deadline_ns: u64, done: *u64) Failure!void {
+    var waited = false;
     while (done.* < bytes) {
         if (!socket.writing) {
             const wanted: u32 = @intCast(@min(bytes - done.*, limits.tcp_send_bytes_max));
@@ -64,7 +65,8 @@ fn sendAll(socket: *Socket, connection: *Connection, address: u64, bytes: u64, d
         network.settle();
         // Sending may have made the room. Where it did not, to try at once again would find no more and keep the lock.
         if (!socket.writing and (connection.send_bytes < queued or connection.state != state)) continue;
-        if (deadline_ns <= clock.nowNs()) return error.QueueFull;
+        if (deadline_ns <= clock.nowNs()) return if (waited) error.TimedOut else error.QueueFull;
+        waited = true;
         try socket.awaitRoom(deadline_ns);
     }
 }
@@ -90,6 +92,7 @@ fn sendDatagram(socket: *Socket, address: u64, bytes: u64, to: ?Endpoint, deadli
     }
     const datagrams = socket.datagrams().?;
     try takeFailure(datagrams);
+    var waited = false;
     while (true) {
         datagrams.send(&network.stack, to, content) catch |failure| switch (failure) {
             error.TooLong => return error.TooLong,
@@ -97,7 +100,8 @@ fn sendDatagram(socket: *Socket, address: u64, bytes: u64, to: ?Endpoint, deadli
             error.Unreachable => return error.Unreachable,
             error.WouldBlock => {
                 network.settle();
-                if (deadline_ns <= clock.nowNs()) return error.QueueFull;
+                if (deadline_ns <= clock.nowNs()) return if (waited) error.TimedOut else error.QueueFull;
+                waited = true;
                 try socket.awaitRoom(deadline_ns);
                 continue;
             },
