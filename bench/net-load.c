@@ -1,11 +1,13 @@
 /* Loads the HTTP server of bench/net over Linux's own stack, one request at a time on each connection:
  *
- *   net-load ADDRESS PORT requests CONNECTIONS SECONDS [IDLE]   "requests N rate N p50 N p99 N": a second, and microseconds
+ *   net-load ADDRESS PORT requests CONNECTIONS SECONDS IDLE PID "requests N rate N p50 N p99 N guest N qemu N": a second, and microseconds;
+ *                                                               the last two are processor time for a request, of the threads of QEMU's process PID
  *   net-load ADDRESS PORT from|to BYTES                         "bytes N rate N": KiB a second
  *
  * Connections are opened one after the other, each with a request, for QEMU's user-mode network holds one alone that it has not seen.
  * IDLE more are opened so and stay. Exit status 1 with the reason where an answer is wrong, or none comes within 30 s. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
@@ -79,13 +81,34 @@ static int answered(struct connection *of)
     return 1;
 }
 
+/* Processor time in clock ticks of a process's threads: [0] of those that run the guest, "CPU 0/TCG", [1] of the others. */
+static void processor_ticks(const char *pid, unsigned long ticks[2])
+{
+    char path[600], line[1024];
+    ticks[0] = ticks[1] = 0;
+    snprintf(path, sizeof path, "/proc/%s/task", pid);
+    DIR *tasks = opendir(path);
+    if (tasks == NULL) fail(path);
+    for (struct dirent *entry; (entry = readdir(tasks)) != NULL;) {
+        unsigned long user, system;
+        snprintf(path, sizeof path, "/proc/%s/task/%s/stat", pid, entry->d_name);
+        FILE *file = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (file == NULL) continue;
+        char *name = fgets(line, sizeof line, file) ? strchr(line, '(') : NULL, *rest = name ? strrchr(line, ')') : NULL;
+        fclose(file);
+        if (rest == NULL || sscanf(rest + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2) continue;
+        ticks[strncmp(name, "(CPU ", 5) != 0] += user + system;
+    }
+    closedir(tasks);
+}
+
 static int ascending(const void *left, const void *right)
 {
     uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
     return (a > b) - (a < b);
 }
 
-static void requests(int active, int idle, int seconds)
+static void requests(int active, int idle, int seconds, const char *pid)
 {
     int set = epoll_create1(0);
     if (active < 1 || idle < 0 || active + idle > connections_max) fail("too many connections");
@@ -100,6 +123,8 @@ static void requests(int active, int idle, int seconds)
         struct epoll_event event = { .events = EPOLLIN, .data.ptr = first + i };
         if (epoll_ctl(set, EPOLL_CTL_ADD, first[i].socket, &event) != 0) fail("epoll_ctl");
     }
+    unsigned long before[2], after[2];
+    processor_ticks(pid, before);
     uint64_t start_ns = now_ns(), end_ns = start_ns + (uint64_t)seconds * 1000000000;
     size_t count = 0;
     for (int i = 0; i < active; i++) ask(first + i);
@@ -118,9 +143,12 @@ static void requests(int active, int idle, int seconds)
             else asking--;
         }
     }
+    processor_ticks(pid, after);
     if (count == 0) fail("no request in the time");
+    double tick_us = 1e6 / (double)sysconf(_SC_CLK_TCK) / (double)count;
     qsort(samples_us, count, sizeof *samples_us, ascending);
-    printf("requests %zu rate %.0f p50 %u p99 %u\n", count, (double)count / seconds, samples_us[count / 2], samples_us[count * 99 / 100]);
+    printf("requests %zu rate %.0f p50 %u p99 %u guest %.1f qemu %.1f\n", count, (double)count / seconds, samples_us[count / 2], samples_us[count * 99 / 100],
+           (double)(after[0] - before[0]) * tick_us, (double)(after[1] - before[1]) * tick_us);
 }
 
 static void report(uint64_t bytes, uint64_t start_ns)
@@ -174,10 +202,10 @@ static void bulk(int from, uint64_t bytes)
 
 int main(int count, char **arguments)
 {
-    if (count >= 6 && strcmp(arguments[3], "requests") == 0) {
+    if (count == 8 && strcmp(arguments[3], "requests") == 0) {
     } else if (count == 5 && (strcmp(arguments[3], "from") == 0 || strcmp(arguments[3], "to") == 0)) {
     } else {
-        fprintf(stderr, "usage: net-load ADDRESS PORT requests CONNECTIONS SECONDS [IDLE] | from BYTES | to BYTES\n");
+        fprintf(stderr, "usage: net-load ADDRESS PORT requests CONNECTIONS SECONDS IDLE PID | from BYTES | to BYTES\n");
         return 2;
     }
     struct rlimit files = { 8192, 8192 };
@@ -185,6 +213,6 @@ int main(int count, char **arguments)
     server = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(arguments[2])) };
     if (inet_pton(AF_INET, arguments[1], &server.sin_addr) != 1) fail("ADDRESS");
     if (count == 5) bulk(arguments[3][0] == 'f', strtoull(arguments[4], NULL, 10));
-    else requests(atoi(arguments[4]), count > 6 ? atoi(arguments[6]) : 0, atoi(arguments[5]));
+    else requests(atoi(arguments[4]), atoi(arguments[6]), atoi(arguments[5]), arguments[7]);
     return 0;
 }
