@@ -1,6 +1,5 @@
 package dev.metacircular.agent;
 
-import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Name;
 import dev.metacircular.registry.ComponentState;
 import dev.metacircular.registry.PendingDeploy;
@@ -13,8 +12,6 @@ interface Ledger {
     long reserveGeneration(Name service);
 
     void beginDeploy(PendingDeploy deploy, long baseGeneration);
-
-    void setPendingImage(ComponentId id, String imageId);
 
     void commitDeploy(Name service);
 

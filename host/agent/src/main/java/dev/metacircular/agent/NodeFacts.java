@@ -20,7 +20,6 @@ import java.util.stream.Stream;
 
 /** What the node has, as the kernel tells it. */
 final class NodeFacts {
-    private static final Path MEMINFO = Path.of("/proc/meminfo");
     private static final long KIB = 1024;
 
     private final Name node;
@@ -29,6 +28,7 @@ final class NodeFacts {
     private final Registry registry;
     private final NodeView view;
     private final ComponentLimits limits;
+    private final Path meminfo;
 
     NodeFacts(
             Name node,
@@ -37,6 +37,18 @@ final class NodeFacts {
             Registry registry,
             NodeView view,
             ComponentLimits limits) {
+        this(node, services, observations, registry, view, limits, Path.of("/proc/meminfo"));
+    }
+
+    NodeFacts(
+            Name node,
+            Path services,
+            Observations observations,
+            Registry registry,
+            NodeView view,
+            ComponentLimits limits,
+            Path meminfo) {
+        this.meminfo = meminfo;
         this.node = node;
         this.services = services;
         this.observations = observations;
@@ -49,17 +61,17 @@ final class NodeFacts {
         ShowNodeResponse.Builder response = ShowNodeResponse.newBuilder()
                 .setName(node.value())
                 .setVersion(Version.TEXT)
-                .setCpus(Runtime.getRuntime().availableProcessors())
-                .setMemoryBytes(memory("MemTotal:"))
-                .setMemoryFreeBytes(memory("MemAvailable:"));
+                .setCpus(Runtime.getRuntime().availableProcessors());
+        try {
+            response.setMemoryBytes(memory("MemTotal:")).setMemoryFreeBytes(memory("MemAvailable:"));
+        } catch (IOException e) {
+            response.clearMemoryBytes().setMemoryReason("cannot be measured: " + Main.describe(e));
+        }
         try {
             FileStore store = Files.getFileStore(services);
             response.setDiskBytes(store.getTotalSpace()).setDiskFreeBytes(store.getUsableSpace());
         } catch (IOException e) {
-            throw dev.metacircular.model.Problem.of(
-                            dev.metacircular.model.Problem.Kind.FAILED,
-                            "the disk of " + services + " cannot be measured: " + Main.describe(e))
-                    .exception();
+            response.clearDiskBytes().setDiskReason("that of " + services + " cannot be measured: " + Main.describe(e));
         }
         Map<RuntimeKind, Availability> available = observations.refreshAvailability();
         for (RuntimeKind kind : RuntimeKind.values()) {
@@ -107,14 +119,12 @@ final class NodeFacts {
         };
     }
 
-    private static long memory(String key) {
-        try (Stream<String> lines = Files.lines(MEMINFO)) {
+    private long memory(String key) throws IOException {
+        try (Stream<String> lines = Files.lines(meminfo)) {
             return lines.filter(l -> l.startsWith(key))
                     .findFirst()
                     .map(l -> Long.parseLong(l.replaceAll("[^0-9]", "")) * KIB)
-                    .orElse(0L);
-        } catch (IOException e) {
-            return 0;
+                    .orElseThrow(() -> new IOException(meminfo + " has no " + key));
         }
     }
 }

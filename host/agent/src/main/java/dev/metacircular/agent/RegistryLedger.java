@@ -1,6 +1,5 @@
 package dev.metacircular.agent;
 
-import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Name;
 import dev.metacircular.registry.ComponentState;
 import dev.metacircular.registry.PendingDeploy;
@@ -18,11 +17,6 @@ record RegistryLedger(Registry registry) implements Ledger {
     @Override
     public void beginDeploy(PendingDeploy deploy, long baseGeneration) {
         registry.beginDeploy(deploy, baseGeneration);
-    }
-
-    @Override
-    public void setPendingImage(ComponentId id, String imageId) {
-        registry.setPendingImage(id, imageId);
     }
 
     @Override

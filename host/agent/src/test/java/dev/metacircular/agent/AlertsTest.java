@@ -6,8 +6,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.metacircular.definition.AgentConfig;
 import dev.metacircular.model.ComponentId;
+import dev.metacircular.registry.EventQuery;
 import dev.metacircular.registry.Registry;
 import dev.metacircular.registry.RegistryEvent;
+import dev.metacircular.registry.StoredEvent;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -100,7 +102,8 @@ class AlertsTest {
     }
 
     private List<RegistryEvent> failures() {
-        return registry.latestEvents(Optional.empty(), 1_000).stream()
+        return registry.events().latest(EventQuery.ALL, 0, 1_000).stream()
+                .map(StoredEvent::event)
                 .filter(e -> e.kind().equals("alert_failed"))
                 .toList();
     }

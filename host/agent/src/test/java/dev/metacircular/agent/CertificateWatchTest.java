@@ -3,8 +3,8 @@ package dev.metacircular.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.metacircular.model.Name;
+import dev.metacircular.registry.EventQuery;
 import dev.metacircular.registry.Registry;
-import dev.metacircular.registry.RegistryEvent;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,7 +13,6 @@ import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
-import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -57,8 +56,8 @@ class CertificateWatchTest {
     }
 
     private List<String> kinds() {
-        return registry.latestEvents(Optional.empty(), 100).stream()
-                .map(RegistryEvent::kind)
+        return registry.events().latest(EventQuery.ALL, 0, 100).stream()
+                .map(e -> e.event().kind())
                 .toList();
     }
 

@@ -9,7 +9,9 @@ import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.RestartPolicy;
+import dev.metacircular.registry.EventQuery;
 import dev.metacircular.registry.RegistryEvent;
+import dev.metacircular.registry.StoredEvent;
 import dev.metacircular.runtime.FakeFaults;
 import dev.metacircular.runtime.FakeFaults.Operation;
 import dev.metacircular.runtime.FakeProgram;
@@ -21,6 +23,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -66,7 +69,17 @@ class MonitorTest {
     }
 
     private List<RegistryEvent> events() {
-        return node.registry.latestEvents(Optional.of(SHOP), 1000);
+        return node
+                .registry
+                .events()
+                .latest(
+                        new EventQuery(
+                                Optional.of(SHOP), Optional.empty(), Set.of(), Optional.empty(), Optional.empty()),
+                        0,
+                        1000)
+                .stream()
+                .map(StoredEvent::event)
+                .toList();
     }
 
     private List<String> kinds() {

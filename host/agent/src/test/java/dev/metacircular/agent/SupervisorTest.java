@@ -314,7 +314,7 @@ class SupervisorTest {
         generation = node.actions
                 .setDesired("tester", SHOP, generation, Optional.of(false), Map.of())
                 .generation();
-        node.registry.snapshot();
+        node.registry.backups().take();
         node.actions.setDesired("tester", SHOP, generation, Optional.of(true), Map.of());
         node.restartWith(file -> java.nio.file.Files.write(file, new byte[0]));
         node.settle();

@@ -10,6 +10,7 @@ import dev.metacircular.model.Service;
 import dev.metacircular.model.Target;
 import dev.metacircular.plan.Operation;
 import dev.metacircular.plan.Plan;
+import dev.metacircular.registry.EventQuery;
 import dev.metacircular.registry.EventStore;
 import dev.metacircular.registry.Registry;
 import dev.metacircular.runtime.FakeRuntime;
@@ -230,8 +231,8 @@ final class TestNode implements AutoCloseable {
     }
 
     List<String> eventKinds() {
-        return registry.latestEvents(Optional.empty(), 1000).stream()
-                .map(e -> e.kind())
+        return registry.events().latest(EventQuery.ALL, 0, 1000).stream()
+                .map(e -> e.event().kind())
                 .toList();
     }
 

@@ -95,13 +95,17 @@ final class NodeCommands {
                     "cpus",
                     n.getCpus(),
                     "memory_bytes",
-                    n.getMemoryBytes(),
+                    n.hasMemoryBytes() ? n.getMemoryBytes() : null,
                     "memory_free_bytes",
-                    n.getMemoryFreeBytes(),
+                    n.hasMemoryFreeBytes() ? n.getMemoryFreeBytes() : null,
+                    "memory_reason",
+                    n.getMemoryReason().isEmpty() ? null : n.getMemoryReason(),
                     "disk_bytes",
-                    n.getDiskBytes(),
+                    n.hasDiskBytes() ? n.getDiskBytes() : null,
                     "disk_free_bytes",
-                    n.getDiskFreeBytes(),
+                    n.hasDiskFreeBytes() ? n.getDiskFreeBytes() : null,
+                    "disk_reason",
+                    n.getDiskReason().isEmpty() ? null : n.getDiskReason(),
                     "runtimes",
                     n.getRuntimesList().stream().map(View::json).toList(),
                     "version",
@@ -187,11 +191,16 @@ final class NodeCommands {
             session.out().println("agent    " + Text.printable(n.getVersion()));
             session.out().println("cpus     " + n.getCpus());
             session.out()
-                    .println("memory   " + Text.bytes(n.getMemoryBytes()) + ", " + Text.bytes(n.getMemoryFreeBytes())
-                            + " free");
+                    .println("memory   "
+                            + (n.hasMemoryBytes()
+                                    ? Text.bytes(n.getMemoryBytes()) + ", " + Text.bytes(n.getMemoryFreeBytes())
+                                            + " free"
+                                    : "unknown: " + Text.printable(n.getMemoryReason())));
             session.out()
-                    .println("disk     " + Text.bytes(n.getDiskBytes()) + ", " + Text.bytes(n.getDiskFreeBytes())
-                            + " free");
+                    .println("disk     "
+                            + (n.hasDiskBytes()
+                                    ? Text.bytes(n.getDiskBytes()) + ", " + Text.bytes(n.getDiskFreeBytes()) + " free"
+                                    : "unknown: " + Text.printable(n.getDiskReason())));
             for (RuntimeState r : n.getRuntimesList()) {
                 String accelerator = r.getAccelerator().isEmpty() ? "" : ", accelerator " + r.getAccelerator();
                 session.out()

@@ -161,7 +161,9 @@ class NodeCommandsTest {
         assertThat(operator.mcp("node", "show", "alpha", "--json").out())
                 .isEqualTo(
                         "{\"name\":\"alpha\",\"cpus\":2,\"memory_bytes\":4294967296,\"memory_free_bytes\":1610612736,"
-                                + "\"disk_bytes\":107374182400,\"disk_free_bytes\":53687091200,\"runtimes\":[{\"name\":"
+                                + "\"memory_reason\":null,"
+                                + "\"disk_bytes\":107374182400,\"disk_free_bytes\":53687091200,\"disk_reason\":null,"
+                                + "\"runtimes\":[{\"name\":"
                                 + "\"podman\",\"available\":true,\"reason\":null,\"accelerator\":null,\"version\":\"5.4.2\"},"
                                 + "{\"name\":\"microvm\",\"available\":false,\"reason\":\"no VMM was found\","
                                 + "\"accelerator\":null,\"version\":null}],\"version\":\"0.1.0\",\"registry\":null,"

@@ -160,16 +160,6 @@ public final class Registry implements AutoCloseable {
         });
     }
 
-    /** Records the content that a pulled image turned out to have, before its instance is made. */
-    public void setPendingImage(ComponentId id, String imageId) {
-        database.run(
-                h -> h.createUpdate("UPDATE pending_component SET image_id = :image WHERE service = :s AND name = :c")
-                        .bind("image", imageId)
-                        .bind("s", id.service().value())
-                        .bind("c", id.component().value())
-                        .execute());
-    }
-
     /** Puts the pending rows in place of the service's, raises its generation to the deploy's, and marks the entry committed. */
     public void commitDeploy(Name service) {
         database.run(h -> {
@@ -378,12 +368,6 @@ public final class Registry implements AutoCloseable {
         return new EventStore(database);
     }
 
-    /** The latest events, oldest first, of one service or of all. */
-    public List<RegistryEvent> latestEvents(Optional<Name> service, int limit) {
-        EventQuery query = new EventQuery(service, Optional.empty(), Set.of(), Optional.empty(), Optional.empty());
-        return events().latest(query, 0, limit).stream().map(StoredEvent::event).toList();
-    }
-
     public List<StoredToken> tokens() {
         return database.read(h -> h.createQuery("SELECT * FROM token ORDER BY name")
                 .map(Rows::token)
@@ -487,11 +471,6 @@ public final class Registry implements AutoCloseable {
         database.run(h -> h.createUpdate("DELETE FROM restored WHERE service = :s")
                 .bind("s", service.value())
                 .execute());
-    }
-
-    /** Writes a consistent copy into {@code snapshots/} beside the registry and drops the oldest beyond {@link #SNAPSHOTS_KEPT}. */
-    public Path snapshot() {
-        return snapshots.take(database);
     }
 
     /** Which images were brought to the node, and which are needed. */

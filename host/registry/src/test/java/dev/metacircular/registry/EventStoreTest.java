@@ -64,9 +64,12 @@ final class EventStoreTest {
                                     .toList(),
                             List.of());
         }
-        assertThat(registry.latestEvents(Optional.empty(), Integer.MAX_VALUE)).hasSize(Registry.EVENTS_KEPT);
-        assertThat(registry.latestEvents(Optional.of(Name.of("shop")), 2))
-                .extracting(RegistryEvent::message)
+        assertThat(registry.events().latest(EventQuery.ALL, 0, Integer.MAX_VALUE))
+                .hasSize(Registry.EVENTS_KEPT);
+        EventQuery shop = new EventQuery(
+                Optional.of(Name.of("shop")), Optional.empty(), Set.of(), Optional.empty(), Optional.empty());
+        assertThat(registry.events().latest(shop, 0, 2))
+                .extracting(e -> e.event().message())
                 .containsExactly("no " + (Registry.EVENTS_KEPT + 6), "no " + (Registry.EVENTS_KEPT + 8));
     }
 
@@ -124,6 +127,6 @@ final class EventStoreTest {
         assertThat(reopened().unavailableRuntimes()).containsExactly("container");
         registry.events().recordAvailability("container", true, event("", "", "runtime_available", NOW, false));
         assertThat(reopened().unavailableRuntimes()).isEmpty();
-        assertThat(registry.latestEvents(Optional.empty(), 5)).hasSize(2);
+        assertThat(registry.events().latest(EventQuery.ALL, 0, 5)).hasSize(2);
     }
 }

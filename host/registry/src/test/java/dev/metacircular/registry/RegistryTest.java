@@ -122,14 +122,13 @@ final class RegistryTest {
     void aCommitShowsInTheJournalAndInTheRowsAtOnce() {
         PendingDeploy deploy = pending(row("shop", "web", "v1", 1));
         registry.beginDeploy(deploy, 0);
-        registry.setPendingImage(ComponentId.of("shop", "web"), "pulled");
         registry.commitDeploy(SHOP);
         reopen();
         assertThat(registry.pendingDeploys())
                 .singleElement()
                 .satisfies(p -> assertThat(p.committed()).isTrue());
         assertThat(registry.service(SHOP).orElseThrow().components().getFirst().imageId())
-                .isEqualTo("pulled");
+                .isEqualTo("image");
     }
 
     @Test
@@ -171,11 +170,13 @@ final class RegistryTest {
         deploy(row("shop", "web", "v1", 1));
         assertThat(registry.setDesired(SHOP, 1, Optional.of(true), Map.of(Name.of("web"), Desired.RUNNING), EVENT))
                 .isEqualTo(new DesiredChange(1, OptionalLong.empty()));
-        assertThat(registry.latestEvents(Optional.of(SHOP), 10)).isEmpty();
+        assertThat(registry.events().latest(EventQuery.ALL, 0, 10)).isEmpty();
         assertThat(registry.setDesired(SHOP, 1, Optional.empty(), Map.of(Name.of("web"), Desired.STOPPED), EVENT)
                         .generation())
                 .isEqualTo(2);
-        assertThat(registry.latestEvents(Optional.of(SHOP), 10)).containsExactly(EVENT);
+        assertThat(registry.events().latest(EventQuery.ALL, 0, 10))
+                .extracting(StoredEvent::event)
+                .containsExactly(EVENT);
         assertThat(registry.service(SHOP).orElseThrow().components().getFirst().desired())
                 .isEqualTo(Desired.STOPPED);
         assertRefused(
@@ -206,7 +207,8 @@ final class RegistryTest {
     @Test
     void aSnapshotRestoresWhatWasThere() throws IOException {
         deploy(row("shop", "web", "v1", 1));
-        Path snapshot = registry.snapshot();
+        Path snapshot =
+                directory.resolve("snapshots").resolve(registry.backups().take().name());
         deploy(row("shop", "web", "v2", 2));
         registry.close();
         try (Stream<Path> files = Files.list(directory)) {
@@ -226,7 +228,7 @@ final class RegistryTest {
         registry.close();
         registry = Registry.open(directory, Clock.systemUTC());
         for (int i = 0; i < Registry.SNAPSHOTS_KEPT + 3; i++) {
-            registry.snapshot();
+            registry.backups().take();
             Thread.sleep(2);
         }
         try (Stream<Path> files = Files.list(directory.resolve("snapshots"))) {

@@ -19,7 +19,6 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.stream.Stream;
 import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.BeforeEach;
@@ -77,8 +76,8 @@ final class RegistryUpgradeTest {
                             new StoredToken("eve", "viewer", "cd".repeat(32), THEN));
             assertThat(registry.stopRequests()).containsExactly("stopped-instance");
             assertThat(registry.outcome("alice", "key", "Deploy")).hasValue(new byte[] {1, 2, 3});
-            assertThat(registry.latestEvents(Optional.empty(), 10))
-                    .extracting(e -> e.service() + " " + e.kind())
+            assertThat(registry.events().latest(EventQuery.ALL, 0, 10))
+                    .extracting(e -> e.event().service() + " " + e.event().kind())
                     .containsExactlyInAnyOrder("shop deployed", "blog deployed");
         }
     }

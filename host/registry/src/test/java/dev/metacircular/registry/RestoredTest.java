@@ -73,7 +73,7 @@ class RestoredTest {
         try (Registry registry = open()) {
             assertThat(registry.restored()).isEmpty();
             adopt(registry, "shop", 0);
-            registry.snapshot();
+            registry.backups().take();
             adopt(registry, "shop", 1);
             adopt(registry, "later", 0);
         }
@@ -97,7 +97,7 @@ class RestoredTest {
     void noGenerationOfTheLostTimeIsEverUsedAgain() throws IOException {
         try (Registry registry = open()) {
             adopt(registry, "shop", 0);
-            registry.snapshot();
+            registry.backups().take();
             for (int i = 0; i < 20; i++) {
                 registry.reserveGeneration(SHOP);
                 registry.reserveGeneration(Name.of("later"));
@@ -119,7 +119,7 @@ class RestoredTest {
             registry.beginDeploy(
                     new PendingDeploy(SHOP, generation, Instant.EPOCH, "test", false, true, List.of(web), List.of()),
                     0);
-            registry.snapshot();
+            registry.backups().take();
             registry.commitDeploy(SHOP);
             assertThat(registry.endDeploy(SHOP, List.of(), List.of())).isEmpty();
         }
@@ -136,7 +136,7 @@ class RestoredTest {
         long lost;
         try (Registry registry = open()) {
             registry.events().record(List.of(event), List.of());
-            registry.snapshot();
+            registry.backups().take();
             registry.events().record(List.of(event, event, event), List.of());
             lost = registry.events().lastId();
         }
@@ -158,7 +158,7 @@ class RestoredTest {
             for (int i = 0; i < 200; i++) {
                 adopt(registry, "s" + i, 0);
             }
-            registry.snapshot();
+            registry.backups().take();
             registry.onDamage(told::add);
             assertThat(registry.services()).hasSize(200);
             assertThat(told).isEmpty();
@@ -180,9 +180,11 @@ class RestoredTest {
         Path newest;
         try (Registry registry = open()) {
             adopt(registry, "shop", 0);
-            registry.snapshot();
+            registry.backups().take();
             Thread.sleep(5);
-            newest = registry.snapshot();
+            newest = directory
+                    .resolve("snapshots")
+                    .resolve(registry.backups().take().name());
         }
         Files.write(newest, new byte[] {1, 2, 3});
         damage(Damage.TRUNCATED);
@@ -198,7 +200,9 @@ class RestoredTest {
         Path only;
         try (Registry registry = open()) {
             adopt(registry, "shop", 0);
-            only = registry.snapshot();
+            only = directory
+                    .resolve("snapshots")
+                    .resolve(registry.backups().take().name());
         }
         Files.write(only, new byte[] {1});
         damage(Damage.OVERWRITTEN);
@@ -211,7 +215,7 @@ class RestoredTest {
     void whatAnOperatorConfirmsIsNotHeldAnyMore() throws IOException {
         try (Registry registry = open()) {
             adopt(registry, "shop", 0);
-            registry.snapshot();
+            registry.backups().take();
         }
         damage(Damage.EMPTY);
         try (Registry registry = open()) {
