@@ -91,7 +91,7 @@ final class Agent implements AutoCloseable {
         registry.onDamage(failure::complete);
         Ledger ledger = new RegistryLedger(registry);
         EventLog events = new EventLog(ledger, clock);
-        NodeView view = new NodeView(node, registry, ledger);
+        NodeView view = new NodeView(node, registry, ledger, clock);
         locks = new ServiceLocks(clock);
         Backends.Made made = backends.make(directory, config);
         runtimes = made.runtimes().adopting(node, view);

@@ -14,6 +14,9 @@ import dev.metacircular.registry.RegisteredService;
 import dev.metacircular.registry.Registry;
 import dev.metacircular.runtime.Instance;
 import dev.metacircular.runtime.InstanceId;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -28,22 +31,29 @@ import java.util.stream.Collectors;
  * through it. Safe for any number of threads; a service is seen as it was before or after a change, never in between.
  */
 final class NodeView {
+    /** Grace and answer included. */
+    private static final Duration LONGEST_STOP = Duration.ofSeconds(60);
+
     private final Name node;
     private final Registry registry;
     private final Ledger ledger;
     private final Map<Name, KnownService> services = new ConcurrentSkipListMap<>();
-    private final Set<String> stopRequests = ConcurrentHashMap.newKeySet();
+    /** With when they were made, or taken over from an agent that died. */
+    private final Map<String, Instant> stopRequests = new ConcurrentHashMap<>();
+
+    private final Clock clock;
     /** The generations of services whose rows came from a snapshot. */
     private final Map<Name, Long> restored = new ConcurrentHashMap<>();
     /** Adopted instances by their IDs. */
     private final Map<String, AdoptedInstance> adopted = new ConcurrentHashMap<>();
 
-    NodeView(Name node, Registry registry, Ledger ledger) {
+    NodeView(Name node, Registry registry, Ledger ledger, Clock clock) {
+        this.clock = clock;
         this.node = node;
         this.registry = registry;
         this.ledger = ledger;
         registry.services().forEach(this::put);
-        stopRequests.addAll(registry.stopRequests());
+        registry.stopRequests().forEach(i -> stopRequests.put(i, clock.instant()));
         refreshAdopted();
         restored.putAll(registry.restoredServices());
     }
@@ -178,12 +188,12 @@ final class NodeView {
     /** Writes down that an instance's end is asked for; to be called before it is. */
     void requestStop(InstanceId instance) {
         ledger.recordStopRequest(instance.value());
-        stopRequests.add(instance.value());
+        stopRequests.put(instance.value(), clock.instant());
     }
 
     /** Forgets it; costs nothing where there is none. */
     void clearStop(InstanceId instance) {
-        if (stopRequests.contains(instance.value())) {
+        if (stopRequests.containsKey(instance.value())) {
             ledger.clearStopRequest(instance.value());
             stopRequests.remove(instance.value());
         }
@@ -191,7 +201,7 @@ final class NodeView {
 
     /** Whose end was asked for; those that somebody else removed since too. */
     Set<String> stopRequests() {
-        return Set.copyOf(stopRequests);
+        return Set.copyOf(stopRequests.keySet());
     }
 
     /** Forgets the requests of these, which are gone. */
@@ -203,6 +213,12 @@ final class NodeView {
     }
 
     boolean stopRequested(InstanceId instance) {
-        return stopRequests.contains(instance.value());
+        return stopRequests.containsKey(instance.value());
+    }
+
+    /** Whether its end was asked for so long ago that the request has never reached it if it still runs. */
+    boolean isStopOverdue(InstanceId instance) {
+        Instant since = stopRequests.get(instance.value());
+        return since != null && since.plus(LONGEST_STOP).isBefore(clock.instant());
     }
 }

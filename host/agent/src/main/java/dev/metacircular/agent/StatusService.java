@@ -195,11 +195,24 @@ final class StatusService {
                         byComponent.getOrDefault(m.id(), List.of())));
             }
         }
+        byComponent.entrySet().stream()
+                .filter(e -> isUnregistered(e.getKey())
+                        && service.filter(s -> !s.equals(e.getKey().service())).isEmpty())
+                .sorted(Map.Entry.comparingByKey())
+                .forEach(e -> e.getValue().forEach(i -> response.addUnregistered(instance(i))));
         EventQuery query = new EventQuery(service, Optional.empty(), Set.of(), Optional.empty(), Optional.empty());
         registry.events().latest(query, 0, service.isPresent() ? EVENTS_SHOWN_OF_SERVICE : EVENTS_SHOWN).stream()
                 .map(EventService::message)
                 .forEach(response::addEvents);
         return response.build();
+    }
+
+    /** What a deploy makes is not registered before its commit. */
+    private boolean isUnregistered(ComponentId id) {
+        return locks.isFree(id.service())
+                && view.service(id.service())
+                        .flatMap(s -> s.find(id.component()))
+                        .isEmpty();
     }
 
     private ComponentStatus status(

@@ -227,10 +227,11 @@ final class Supervisor {
 
     private void note(KnownService service, KnownService.Member m, List<Instance> own, long beganNanos) {
         Optional<Instance> chosen = Instances.chosen(own, m.id(), service.generation());
-        // An agent that was killed right after a start had no time to forget that the end before it was asked for.
-        chosen.map(Instance::id)
-                .filter(i -> view.stopRequested(i) && tracks.isNewRun(m.id(), chosen.get()))
-                .ifPresent(view::clearStop);
+        // An agent that was killed right after a start had no time to forget that the end before it was asked for; or
+        // right before a stop, to ask.
+        chosen.filter(i -> view.stopRequested(i.id()) && Instances.isRunning(i))
+                .filter(i -> tracks.isNewRun(m.id(), i) || view.isStopOverdue(i.id()))
+                .ifPresent(i -> view.clearStop(i.id()));
         tracks.see(new Tracks.Look(
                 m.id(),
                 m.desired(),
@@ -288,13 +289,17 @@ final class Supervisor {
                 || !spares(service, m, own).isEmpty();
     }
 
-    /** Instances besides the one that counts; none of an ignored component. */
+    /** Instances besides the one that counts; none of an ignored component. Where rows may be old, those alone that never ran. */
     private List<Instance> spares(KnownService service, KnownService.Member m, List<Instance> own) {
-        if (m.desired() == Desired.IGNORE || own.size() < 2 || view.isRestored(service)) {
+        if (m.desired() == Desired.IGNORE || own.size() < 2) {
             return List.of();
         }
+        boolean restored = view.isRestored(service);
         Optional<Instance> chosen = Instances.chosen(own, m.id(), service.generation());
-        return own.stream().filter(i -> chosen.filter(i::equals).isEmpty()).toList();
+        return own.stream()
+                .filter(i -> chosen.filter(i::equals).isEmpty())
+                .filter(i -> !restored || i.state() instanceof InstanceState.Created)
+                .toList();
     }
 
     /** Acts under the service's lock on what is so then; whether it could. */

@@ -119,6 +119,20 @@ class SupervisorTest {
     }
 
     @Test
+    void anEndCountsAsItsOwnWhereAStopThatWasAskedForNeverCame() throws InterruptedException {
+        InstanceId web = deployed(new RestartPolicy.Always()).id();
+        node.view.requestStop(web);
+        node.restart();
+        pass();
+        assertThat(node.view.stopRequested(web)).isTrue();
+        node.clock.advance(Duration.ofMinutes(2));
+        pass();
+        node.fake.crash(web, 7);
+        pass();
+        assertThat(node.eventKinds()).contains("exited").doesNotContain("stopped");
+    }
+
+    @Test
     void forgetsExitsOnceItHasRunForAMinute() throws InterruptedException {
         InstanceId web = deployed(new RestartPolicy.Always()).id();
         for (int i = 0; i < 3; i++) {

@@ -89,7 +89,7 @@ final class TestNode implements AutoCloseable {
         Ledger ledger = steps.watch(new RegistryLedger(registry));
         Runtimes plain = new Runtimes(List.of(steps.watch(fake)));
         EventLog events = new EventLog(ledger, clock);
-        view = new NodeView(NODE, registry, ledger);
+        view = new NodeView(NODE, registry, ledger, clock);
         runtimes = plain.adopting(NODE, view);
         locks = new ServiceLocks(clock);
         VolumeDirectories volumes = new VolumeDirectories(directory.resolve("services"), List.of());

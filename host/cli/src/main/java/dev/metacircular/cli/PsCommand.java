@@ -36,7 +36,7 @@ final class PsCommand implements Command {
         return view.exitStatus();
     }
 
-    private static Object json(String node, Instance i) {
+    static Object json(String node, Instance i) {
         return Json.object(
                 "node",
                 node,

@@ -21,7 +21,7 @@ final class StatusCommand implements Command {
                 "status", "Shows desired against observed state, marks drift, and tells what happened last.");
         spec.addPositional(Models.optional(0, "SERVICE", "Only this service."));
         spec.addOption(Models.value("--node", "NODE", "Only this node."));
-        spec.addOption(Models.flag("--check", "Exit with 1 if anything drifts or is unknown."));
+        spec.addOption(Models.flag("--check", "Exit with 1 if anything drifts, is unknown or is not registered."));
         return spec;
     }
 
@@ -37,6 +37,7 @@ final class StatusCommand implements Command {
                 off.set(true);
             }
         }));
+        view.forEach((node, response) -> off.compareAndSet(false, response.getUnregisteredCount() > 0));
         if (session.json()) {
             printJson(session, view);
         } else {
@@ -48,13 +49,23 @@ final class StatusCommand implements Command {
 
     private static void printJson(Session session, View<StatusResponse> view) {
         List<Object> components = new ArrayList<>();
+        List<Object> unregistered = new ArrayList<>();
         List<Object> events = new ArrayList<>();
         view.forEach((node, response) -> {
             response.getComponentsList().forEach(c -> components.add(json(node, c)));
+            response.getUnregisteredList().forEach(i -> unregistered.add(PsCommand.json(node, i)));
             response.getEventsList().forEach(e -> events.add(EventsCommand.json(node, e)));
         });
         session.out()
-                .println(Json.write(Json.object("nodes", view.json(), "components", components, "events", events)));
+                .println(Json.write(Json.object(
+                        "nodes",
+                        view.json(),
+                        "components",
+                        components,
+                        "unregistered",
+                        unregistered,
+                        "events",
+                        events)));
     }
 
     private static Object json(String node, ComponentStatus c) {
@@ -81,6 +92,12 @@ final class StatusCommand implements Command {
                             EventsCommand.message(e)));
         });
         view.print(table, "nothing is registered");
+        view.forEach((node, response) -> response.getUnregisteredList()
+                .forEach(i -> session.out()
+                        .println("UNREGISTERED " + Text.printable(i.getName()) + " on " + node + " (" + i.getService()
+                                + "/"
+                                + i.getComponent() + ") is " + i.getState() + ", and nothing is done to it: mcp adopt "
+                                + i.getService() + ", or mcp deploy " + i.getService())));
         if (!events.isEmpty()) {
             session.out().println();
             events.print(session.out());
