@@ -16,6 +16,7 @@ import java.time.Instant;
 import java.time.LocalDate;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
@@ -48,8 +49,10 @@ final class Snapshots {
 
     /** Writes one and drops the oldest beyond what is kept. */
     Path take(Database from) {
-        Path target = fresh("registry");
         try {
+            Instant now = clock.instant().truncatedTo(ChronoUnit.MILLIS);
+            putBack(now);
+            Path target = stamped("registry", now);
             Path partial = temporary();
             try {
                 // Into the empty file, which has its permissions already.
@@ -64,12 +67,34 @@ final class Snapshots {
             prune();
             return target;
         } catch (IOException e) {
-            throw new RegistryException("cannot write the registry's snapshot " + target + ": " + e.getMessage(), e);
+            throw new RegistryException(
+                    "cannot write the registry's snapshot into " + folder + ": " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * Stamps that lie ahead are of a clock that was set back since. They are taken for just now, in their order, or one of them would
+     * pass for the newest until its time comes.
+     */
+    private void putBack(Instant now) throws IOException {
+        Instant stamp = now;
+        for (Path file : files("registry").reversed()) {
+            if (time(file).isBefore(now)) {
+                return;
+            }
+            do {
+                stamp = stamp.minusMillis(1);
+            } while (Files.exists(stamped("registry", stamp)));
+            Files.move(file, stamped("registry", stamp));
         }
     }
 
     private Path fresh(String kind) {
-        return folder.resolve(kind + "-" + STAMP.format(clock.instant()) + ".db");
+        return stamped(kind, clock.instant());
+    }
+
+    private Path stamped(String kind, Instant time) {
+        return folder.resolve(kind + "-" + STAMP.format(time) + ".db");
     }
 
     private Path temporary() throws IOException {

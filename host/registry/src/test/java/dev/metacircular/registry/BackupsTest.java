@@ -168,6 +168,22 @@ class BackupsTest {
     }
 
     @Test
+    void theNewestIsTheLastThatWasTakenAlsoWhereTheClockWasSetBack(@TempDir Path other) {
+        SetClock clock = new SetClock();
+        try (Registry own = Registry.open(other, clock)) {
+            Snapshot first = own.backups().take();
+            clock.now = NOW.plus(Duration.ofHours(3));
+            own.backups().take();
+            own.backups().take();
+            clock.now = NOW.plus(Duration.ofMinutes(1));
+            Snapshot last = own.backups().take();
+            List<Snapshot> all = own.backups().list();
+            assertThat(all).hasSize(4).startsWith(last).endsWith(first);
+            assertThat(all).allSatisfy(s -> assertThat(s.takenAt()).isBeforeOrEqualTo(clock.now));
+        }
+    }
+
+    @Test
     void theLatestAndTheLastOfEachDayAreKept(@TempDir Path other) {
         SetClock clock = new SetClock();
         try (Registry own = Registry.open(other, clock)) {
