@@ -30,6 +30,7 @@ final class EventFollower {
     private final EventsRequest request;
     private final Optional<Long> endNanos;
     private final List<Integer> statuses = new ArrayList<>();
+    private volatile boolean ended;
 
     EventFollower(Session session, EventsRequest request) {
         this.session = session;
@@ -37,8 +38,12 @@ final class EventFollower {
         this.endNanos = session.timeoutSeconds().map(s -> System.nanoTime() + Math.round(s * 1e9));
     }
 
-    /** Until interrupted, or the time that {@code --timeout} says is over, or no node can be followed. */
-    int follow(Collection<ClientConfig.Node> nodes) {
+    /**
+     * Until interrupted, or the time that {@code --timeout} says is over, or no node can be followed.
+     *
+     * @param check what is asked meanwhile, so that a slow node holds up nothing; if it refuses, so does this
+     */
+    int follow(Collection<ClientConfig.Node> nodes, Runnable check) {
         List<Thread> threads = new ArrayList<>();
         for (ClientConfig.Node node : nodes) {
             Thread thread = new Thread(() -> follow(node), "follow " + node.name());
@@ -47,11 +52,14 @@ final class EventFollower {
             threads.add(thread);
         }
         try {
+            check.run();
             for (Thread t : threads) {
                 t.join();
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        } finally {
+            ended = true;
         }
         synchronized (this) {
             session.out().flush();
@@ -60,7 +68,7 @@ final class EventFollower {
     }
 
     private boolean isOver() {
-        return endNanos.filter(end -> System.nanoTime() - end >= 0).isPresent();
+        return ended || endNanos.filter(end -> System.nanoTime() - end >= 0).isPresent();
     }
 
     private void follow(ClientConfig.Node node) {

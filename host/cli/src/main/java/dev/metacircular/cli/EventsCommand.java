@@ -1,10 +1,16 @@
 package dev.metacircular.cli;
 
+import dev.metacircular.contract.ExitStatus;
 import dev.metacircular.contract.v1.Event;
 import dev.metacircular.contract.v1.EventsRequest;
+import dev.metacircular.contract.v1.ListRequest;
+import dev.metacircular.definition.Parsed;
+import dev.metacircular.definition.ServiceDefinitions;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
+import dev.metacircular.model.Service;
 import dev.metacircular.model.Target;
+import java.nio.file.Files;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -53,8 +59,12 @@ final class EventsCommand implements Command {
     public int run(Arguments arguments, Session session) {
         boolean follow = arguments.flag("--follow");
         EventsRequest request = request(arguments, session, follow);
+        Optional<Target> target = arguments.target(0);
         if (follow) {
-            return new EventFollower(session, request).follow(View.nodes(session, arguments.name("--node")));
+            return new EventFollower(session, request)
+                    .follow(
+                            View.nodes(session, arguments.name("--node")),
+                            () -> target.ifPresent(t -> requireKnown(session, arguments, t)));
         }
         View<List<Event>> view = View.ask(session, arguments, stub -> all(stub.events(request)), _ -> List.of());
         List<Told> told = new ArrayList<>();
@@ -62,8 +72,53 @@ final class EventsCommand implements Command {
         told.sort(Comparator.comparingLong(t -> t.event().getTimeMs()));
         told.forEach(t -> print(session, t));
         session.out().flush();
+        if (told.isEmpty() && view.exitStatus() == ExitStatus.DONE) {
+            target.ifPresent(t -> requireKnown(session, arguments, t));
+        }
         view.complain();
         return view.exitStatus();
+    }
+
+    /**
+     * Refuses a name that nobody knows: no definition here, no registration and no event of any node that is left of it. Where a node
+     * does not answer, nothing is refused.
+     */
+    private static void requireKnown(Session session, Arguments arguments, Target target) {
+        if (isDefined(session.definitions(), target)) {
+            return;
+        }
+        EventsRequest one = EventsRequest.newBuilder()
+                .setService(target.service().value())
+                .setComponent(target.component().map(Name::value).orElse(""))
+                .setTail(1)
+                .build();
+        ListRequest registered =
+                ListRequest.newBuilder().setService(target.service().value()).build();
+        boolean known = Nodes.ask(
+                        session,
+                        View.nodes(session, arguments.name("--node")),
+                        stub -> stub.events(one).hasNext()
+                                || stub.list(registered).getComponentsList().stream()
+                                        .anyMatch(c -> c.getService()
+                                                .equals(target.service().value())
+                                        && target.includes(Name.of(c.getComponent()))))
+                .stream()
+                .anyMatch(a -> !(a instanceof Nodes.Answer.Given<Boolean>(Name _, Boolean knows)) || knows);
+        if (!known) {
+            throw Problem.of(
+                            Problem.Kind.NOT_FOUND,
+                            "nothing of the name '" + target
+                                    + "' is known: no definition, no registration and no event that is left")
+                    .next("mcp list shows what is registered, mcp events without a name all events")
+                    .exception();
+        }
+    }
+
+    private static boolean isDefined(ServiceDefinitions definitions, Target target) {
+        return Files.exists(definitions.file(target.service()))
+                && (!(definitions.read(target.service()) instanceof Parsed.Valid<Service>(Service service))
+                        || target.component().isEmpty()
+                        || service.find(target.component().get()).isPresent());
     }
 
     private static List<Event> all(Iterator<Event> events) {
@@ -114,6 +169,7 @@ final class EventsCommand implements Command {
         if (!text.matches("[0-9]{1,8}")) {
             throw Problem.of(Problem.Kind.INVALID, "'" + text + "' is not a number of events: expected 0 to 99999999")
                     .at("--tail")
+                    .next("give --tail 20, for example")
                     .exception();
         }
         return Integer.parseInt(text);

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.metacircular.contract.v1.Event;
 import dev.metacircular.contract.v1.EventsRequest;
+import dev.metacircular.contract.v1.ListRequest;
+import dev.metacircular.contract.v1.ListResponse;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.nio.file.Path;
@@ -33,7 +35,7 @@ class EventsCommandTest {
     }
 
     /** Tells its events; while one follows, breaks the stream after each. */
-    private static final class Telling extends ScriptedAgent {
+    private static class Telling extends ScriptedAgent {
         final List<EventsRequest> requests = new CopyOnWriteArrayList<>();
         private final List<Event> events;
 
@@ -46,6 +48,10 @@ class EventsCommandTest {
             requests.add(request);
             List<Event> left = events.stream()
                     .filter(e -> e.getId() > request.getAfterId())
+                    .filter(e ->
+                            request.getService().isEmpty() || e.getService().equals(request.getService()))
+                    .filter(e ->
+                            request.getComponent().isEmpty() || e.getComponent().equals(request.getComponent()))
                     .toList();
             if (!request.getFollow()) {
                 left.forEach(response::onNext);
@@ -136,6 +142,46 @@ class EventsCommandTest {
         assertThat(alpha.requests.get(1).getAfterId()).isEqualTo(1);
         assertThat(result.err()).contains("(node gamma", ": trying again").contains("node alpha is followed again");
         assertThat(result.exit()).isZero();
+    }
+
+    @Test
+    void aNameThatNobodyKnowsIsSaidToBeUnknown() {
+        Telling alpha = new Telling();
+        operator.node("alpha", alpha);
+        for (String[] command :
+                new String[][] {{"events", "nope"}, {"events", "--follow", "nope", "--timeout", "20"}}) {
+            Operator.Result result = operator.mcp(command);
+            assertThat(result.exit()).isEqualTo(1);
+            assertThat(result.out()).isEmpty();
+            assertThat(result.err()).contains("nothing of the name 'nope' is known", "  next: mcp list");
+        }
+        assertThat(operator.mcp("events", "shop/nope").err()).contains("'shop/nope' is known");
+        // It is registered, and nothing has happened to it that is left.
+        assertThat(operator.mcp("events", "shop/web").exit()).isZero();
+        operator.define("nope", """
+                name = "nope"
+                node = "alpha"
+
+                [[components]]
+                name = "web"
+                image = "registry.example:5000/nope:v1"
+                """);
+        assertThat(operator.mcp("events", "nope").exit()).isZero();
+        assertThat(operator.mcp("events", "nope/worker").exit()).isEqualTo(1);
+    }
+
+    @Test
+    void aPurgedServiceIsKnownByItsEventsAndADeadNodeMayKnowAny() {
+        operator.node("alpha", new Telling(event(1, 0, "web", "purged")) {
+            @Override
+            public void list(ListRequest request, StreamObserver<ListResponse> response) {
+                answer(response, ListResponse.newBuilder().setNode("alpha").build());
+            }
+        });
+        // All events are older than that.
+        assertThat(operator.mcp("events", "shop").exit()).isZero();
+        operator.node("gamma", Operator.closedPort(), Operator.AUTHORITY, TestAgent.TOKEN);
+        assertThat(operator.mcp("events", "nope").exit()).isEqualTo(3);
     }
 
     @Test
