@@ -15,6 +15,7 @@ import dev.metacircular.model.Service;
 import java.nio.file.Files;
 import java.util.Collection;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Model.CommandSpec;
 
 /** {@code mcp adopt}: takes what runs already into a node's registry, and changes nothing of it. */
@@ -54,7 +55,7 @@ final class AdoptCommand implements Command {
         if (session.json()) {
             session.out().println(Json.write(json(node, name, response)));
         } else {
-            print(session, node, name, response, dryRun);
+            print(session, node, name, definition, response, dryRun);
         }
         return ExitStatus.DONE;
     }
@@ -124,7 +125,12 @@ final class AdoptCommand implements Command {
     }
 
     private static void print(
-            Session session, ClientConfig.Node node, Name name, AdoptResponse response, boolean dryRun) {
+            Session session,
+            ClientConfig.Node node,
+            Name name,
+            Optional<Service> definition,
+            AdoptResponse response,
+            boolean dryRun) {
         Table taken = new Table("COMPONENT", "CONTAINER", "ID", "IMAGE", "RESTART");
         response.getAdoptedList()
                 .forEach(a -> taken.row(
@@ -134,7 +140,9 @@ final class AdoptCommand implements Command {
                         a.getImage(),
                         a.getRestartPolicy()));
         if (taken.isEmpty()) {
-            session.out().println("nothing to adopt on node " + node.name());
+            session.out()
+                    .println("nothing to adopt on node " + node.name() + "; what would be taken are running containers "
+                            + wanted(name, definition));
         } else {
             session.out().println((dryRun ? "would adopt" : "adopted") + " on node " + node.name() + ":");
             taken.print(session.out());
@@ -154,6 +162,15 @@ final class AdoptCommand implements Command {
         if (!taken.isEmpty() && !dryRun && !Files.exists(session.definitions().file(name))) {
             session.err().println("next: mcp service export " + name + " writes its definition");
         }
+    }
+
+    private static String wanted(Name name, Optional<Service> definition) {
+        return definition
+                .map(d -> "with the names of its definition's components: "
+                        + d.components().stream()
+                                .map(e -> d.id(e.component()).canonicalName())
+                                .collect(Collectors.joining(", ")))
+                .orElse("that are named '" + name + "' or begin with '" + name + "-'");
     }
 
     private static String shortId(String instance) {

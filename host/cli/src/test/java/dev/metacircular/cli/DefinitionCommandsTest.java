@@ -261,6 +261,25 @@ class DefinitionCommandsTest {
     }
 
     @Test
+    void adoptSaysWhichNamesItLookedForWhereThereIsNothing() {
+        operator.node("alpha", new ScriptedAgent() {
+            @Override
+            public void list(ListRequest request, StreamObserver<ListResponse> response) {
+                answer(response, ListResponse.getDefaultInstance());
+            }
+
+            @Override
+            public void adopt(AdoptRequest request, StreamObserver<AdoptResponse> response) {
+                answer(response, AdoptResponse.getDefaultInstance());
+            }
+        });
+        assertThat(operator.mcp("adopt", "nope").out())
+                .contains("nothing to adopt on node alpha", "named 'nope' or begin with 'nope-'");
+        assertThat(operator.shop().mcp("adopt", "shop").out())
+                .contains("the names of its definition's components: shop-web");
+    }
+
+    @Test
     void adoptShowsWhatWasTakenAndWhatNotAndWhy() {
         Adopting agent = new Adopting();
         operator.node("alpha", agent).define("shop-api", FULL.replace("\"shop\"", "\"shop-api\""));
