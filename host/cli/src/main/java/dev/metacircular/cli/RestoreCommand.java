@@ -10,6 +10,7 @@ import dev.metacircular.contract.v1.UploadSnapshotResponse;
 import dev.metacircular.definition.ClientConfig;
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
+import io.grpc.StatusRuntimeException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -20,6 +21,7 @@ import picocli.CommandLine.Model.CommandSpec;
 /** {@code mcp restore}: puts a snapshot's services in the place of those that a node has registered. */
 final class RestoreCommand implements Command {
     private static final int PART_BYTES = 1 << 20;
+    private static final String COPIES = "give a copy that mcp backup --to made";
 
     @Override
     public CommandSpec spec() {
@@ -48,7 +50,7 @@ final class RestoreCommand implements Command {
         boolean dryRun = arguments.flag("--dry-run");
         record Done(String snapshot, RestoreResponse response) {}
         Done done = Nodes.call(session, node, Nodes.limit(session, Nodes.CHANGE), stub -> {
-            String snapshot = named.orElseGet(() -> upload(stub, file.orElseThrow()));
+            String snapshot = named.orElseGet(() -> upload(session, stub, file.orElseThrow()));
             RestoreRequest.Builder request =
                     RestoreRequest.newBuilder().setSnapshot(snapshot).setDryRun(dryRun);
             if (!dryRun) {
@@ -64,7 +66,7 @@ final class RestoreCommand implements Command {
         return ExitStatus.DONE;
     }
 
-    private static String upload(AgentGrpc.AgentBlockingStub stub, Path file) {
+    private static String upload(Session session, AgentGrpc.AgentBlockingStub stub, Path file) {
         String upload = Place.idempotencyKey();
         try (InputStream in = Files.newInputStream(file)) {
             long offset = 0;
@@ -84,10 +86,16 @@ final class RestoreCommand implements Command {
                 offset += part.length;
                 part = next;
             }
+        } catch (StatusRuntimeException e) {
+            Problem problem = Nodes.explain(e, Nodes.limit(session, Nodes.CHANGE));
+            throw problem.kind() == Problem.Kind.INVALID
+                    ? new ProblemException(problem.at(file.toString()).next(COPIES), e)
+                    : e;
         } catch (IOException e) {
             throw new ProblemException(
                     Problem.of(Problem.Kind.INVALID, "the backup cannot be read: " + e)
-                            .at(file.toString()),
+                            .at(file.toString())
+                            .next(COPIES),
                     e);
         }
     }

@@ -3,6 +3,7 @@ package dev.metacircular.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.protobuf.ByteString;
+import dev.metacircular.contract.Problems;
 import dev.metacircular.contract.v1.ListSnapshotsRequest;
 import dev.metacircular.contract.v1.ListSnapshotsResponse;
 import dev.metacircular.contract.v1.ReadSnapshotRequest;
@@ -18,6 +19,7 @@ import dev.metacircular.contract.v1.SnapshotPart;
 import dev.metacircular.contract.v1.TakeSnapshotRequest;
 import dev.metacircular.contract.v1.UploadSnapshotRequest;
 import dev.metacircular.contract.v1.UploadSnapshotResponse;
+import dev.metacircular.model.Problem;
 import io.grpc.stub.StreamObserver;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -172,6 +174,25 @@ class BackupCommandsTest {
                         "{\"result\":\"ok\",\"node\":\"alpha\",\"snapshot\":\"registry-1.db\",\"before\":\"registry-2.db\","
                                 + "\"services\":[{\"service\":\"shop\",\"change\":\"changed\",\"components\":[\"web\"]}]}\n");
         assertThat(keeper.restores).isEqualTo(1);
+    }
+
+    @Test
+    void aFileThatIsNoBackupIsNamedAsItIsCalledHere() throws IOException {
+        operator.node("alpha", new ScriptedAgent() {
+            @Override
+            public void uploadSnapshot(UploadSnapshotRequest request, StreamObserver<UploadSnapshotResponse> response) {
+                response.onError(Problems.toStatus(Problem.of(Problem.Kind.INVALID, "this is no backup of a registry")
+                        .at("/var/lib/mcp/snapshots/upload-1.part")));
+            }
+        });
+        Path file = Files.writeString(scratch.resolve("hostname"), "alpha");
+        Operator.Result result = operator.mcp("restore", "alpha", "--file", file.toString());
+        assertThat(result.exit()).isEqualTo(2);
+        assertThat(result.err())
+                .contains(
+                        "this is no backup of a registry (" + file + ")",
+                        "  next: give a copy that mcp backup --to made")
+                .doesNotContain(".part");
     }
 
     @Test

@@ -235,7 +235,12 @@ final class Snapshots {
         try {
             copy = usableCopy(file);
         } catch (RegistryException e) {
-            throw Problem.of(Problem.Kind.INVALID, "this is no backup of a registry: " + e.getMessage())
+            // Not with its message, which names a file of this node that is gone when it is read.
+            throw Problem.of(
+                            Problem.Kind.INVALID,
+                            e instanceof DamagedException
+                                    ? "this is no backup of a registry: it is damaged, or never was one"
+                                    : "this backup of a registry cannot be used: a newer agent made it, or this one cannot read it")
                     .exception();
         }
         Path target = fresh("uploaded");
