@@ -2,6 +2,8 @@ package dev.metacircular.agent;
 
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
+import dev.metacircular.model.Observation;
+import dev.metacircular.model.Observed;
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
 import dev.metacircular.model.Target;
@@ -18,6 +20,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -170,7 +173,10 @@ final class OperatorActions {
         };
     }
 
-    /** Stops the same instances and starts them again; only those that should run. Changes no desired state. */
+    /**
+     * Stops the same instances and starts them again; only those that should run, and of those that are done only one that is named.
+     * Changes no desired state.
+     */
     Outcome restart(String by, Target target, long baseGeneration) {
         Name name = target.service();
         try (ServiceLocks.Held _ = locks.acquire(name, "a restart by " + by)) {
@@ -207,6 +213,10 @@ final class OperatorActions {
             }
             return Outcome.Part.of(component, "unchanged");
         }
+        if (target.component().isEmpty() && isDone(m, instance)) {
+            return new Outcome.Part(
+                    component, "unchanged", "it is done; mcp restart " + m.id() + " runs it again", List.of());
+        }
         try {
             if (instance.filter(Instances::isRunning).isPresent()) {
                 // What is on record must name the run that ends, or the next one could be taken for it.
@@ -220,6 +230,16 @@ final class OperatorActions {
         } catch (ProblemException e) {
             return new Outcome.Part(component, "failed", e.problem().what(), List.of());
         }
+    }
+
+    private boolean isDone(KnownService.Member m, Optional<Instance> instance) {
+        boolean stopRequested = instance.filter(i -> view.stopRequested(i.id())).isPresent();
+        OptionalInt end = switch (Observation.of(instance.map(Instance::state), stopRequested)) {
+            case Observed.Exited(int status) -> OptionalInt.of(status);
+            case Observed.Removed() -> tracks.endOnRecord(m.id(), instance);
+            case Observed.Running(), Observed.Stopped(), Observed.Unknown() -> OptionalInt.empty();
+        };
+        return end.isPresent() && Observation.isDone(m.component().restart(), end.getAsInt());
     }
 
     private static void requireGeneration(KnownService service, long baseGeneration) {

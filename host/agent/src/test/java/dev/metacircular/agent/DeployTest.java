@@ -379,6 +379,27 @@ class DeployTest {
     }
 
     @Test
+    void restartsWhatIsDoneOnlyIfItIsNamed() {
+        node.fake.publish(IMAGE + ":job", FakeProgram.exits(0, "migrated"));
+        Component job = Component.builder("job", IMAGE + ":job")
+                .restart(new RestartPolicy.No())
+                .hold(Duration.ofMillis(300))
+                .build();
+        assertThat(node.deploy(service("shop", web("v1"), job)).error()).isEmpty();
+        Name shop = Name.of("shop");
+        Instance done = node.only(ComponentId.of("shop", "job"));
+
+        Outcome whole = node.actions.restart("tester", Target.parse("shop"), node.generation(shop));
+        assertThat(whole.parts()).extracting(Outcome.Part::outcome).containsExactly("restarted", "unchanged");
+        assertThat(whole.parts().getLast().message()).contains("it is done", "mcp restart shop/job");
+        assertThat(node.only(ComponentId.of("shop", "job"))).isEqualTo(done);
+
+        Outcome named = node.actions.restart("tester", Target.parse("shop/job"), node.generation(shop));
+        assertThat(named.parts()).extracting(Outcome.Part::outcome).containsExactly("restarted");
+        assertThat(node.only(ComponentId.of("shop", "job"))).isNotEqualTo(done);
+    }
+
+    @Test
     void restartsTheSameInstanceAndPurgesOnlyWhatIsStopped() {
         assertThat(node.deploy(service("shop", web("v1"))).error()).isEmpty();
         Name shop = Name.of("shop");

@@ -9,6 +9,7 @@ import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.RestartPolicy;
+import dev.metacircular.model.Target;
 import dev.metacircular.registry.EventQuery;
 import dev.metacircular.registry.RegistryEvent;
 import dev.metacircular.registry.StoredEvent;
@@ -235,7 +236,7 @@ class MonitorTest {
         InstanceId web = deployed(new RestartPolicy.UnlessStopped());
         crashTimes(web, Healing.FLAP_LIMIT);
         node.actions.restart(
-                "tester", new dev.metacircular.model.Target(SHOP, Optional.empty()), node.generation(SHOP));
+                "tester", new Target(SHOP, Optional.empty()), node.generation(SHOP));
         node.fake.crash(web, 7);
         pass();
         assertThat(node.status.status(Optional.of(SHOP)).getComponents(0).getMessage())
@@ -295,8 +296,9 @@ class MonitorTest {
         assertThat(kinds()).containsExactly("deployed", "exited", "removed");
         assertThat(node.status.status(Optional.of(SHOP)).getComponents(0).getDriftList())
                 .isEmpty();
-        node.actions.restart(
-                "tester", new dev.metacircular.model.Target(SHOP, Optional.empty()), node.generation(SHOP));
+        node.actions.restart("tester", Target.parse("shop"), node.generation(SHOP));
+        assertThat(node.instances(WEB)).isEmpty();
+        node.actions.restart("tester", Target.parse("shop/web"), node.generation(SHOP));
         assertThat(runs()).isTrue();
     }
 

@@ -12,7 +12,11 @@ import picocli.CommandLine.Model.CommandSpec;
 final class RestartCommand implements Command {
     @Override
     public CommandSpec spec() {
-        CommandSpec spec = Models.command("restart", "Restarts what runs of a service; changes no desired state.");
+        CommandSpec spec = Models.command(
+                "restart",
+                "Restarts what should run of a service; changes no desired state.",
+                "What should run and does not is started. A job that is done (restart = \"no\" or \"on-failure\", exit"
+                        + " status 0) is run again only if it is named.");
         spec.addPositional(Models.several(0, "SERVICE[/COMPONENT]", "What to restart."));
         spec.addOption(Models.value("--node", "NODE", "The service's node, where no definition names it."));
         return spec;
