@@ -1,6 +1,7 @@
 package dev.metacircular.runtime;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.metacircular.model.Component;
 import dev.metacircular.model.Identity;
@@ -195,6 +196,8 @@ public abstract class RuntimeConformance extends ConformanceBase {
         runtime().start(first);
         assertThat(inspected(first).ports()).containsExactly(port);
         assertFails(Kind.PORT_TAKEN, () -> runtime().start(second));
+        assertThatThrownBy(() -> runtime().start(second))
+                .hasMessageContaining("cannot start " + inspected(second).name());
         assertThat(inspected(second).state()).isNotInstanceOf(InstanceState.Running.class);
         runtime().remove(first);
         runtime().start(second);

@@ -20,6 +20,8 @@ import java.util.Optional;
 
 /** Containers as podman lists them, and as it tells one of them: the same of both. */
 final class Containers {
+    private static final int SHOWN = 12;
+
     private final Libpod libpod;
 
     Containers(Libpod libpod) {
@@ -41,7 +43,7 @@ final class Containers {
 
     /** By podman's record of the one, which costs it a fraction of what a listing does. */
     Optional<Instance> find(InstanceId id) {
-        return one("inspect " + id, id.value()).filter(i -> i.id().equals(id));
+        return one("inspect " + shortly(id), id.value()).filter(i -> i.id().equals(id));
     }
 
     Optional<Instance> named(String name) {
@@ -65,6 +67,20 @@ final class Containers {
     boolean exists(String purpose, String name) {
         Answer answer = libpod.change(Request.get(purpose, Libpod.path("/containers/{}/exists", name)));
         return answer.status() == 204;
+    }
+
+    /** As people know it: its name, or where podman does not tell it the beginning of its ID. */
+    String name(InstanceId id) {
+        try {
+            return find(id).map(Instance::name).filter(n -> !n.isEmpty()).orElse(shortly(id));
+        } catch (RuntimeFailure _) {
+            return shortly(id);
+        }
+    }
+
+    /** The beginning of its ID, as podman shows it. */
+    static String shortly(InstanceId id) {
+        return id.value().length() > SHOWN ? id.value().substring(0, SHOWN) : id.value();
     }
 
     /** Podman's full record of a container; a failure {@code NOT_FOUND} if there is none. */

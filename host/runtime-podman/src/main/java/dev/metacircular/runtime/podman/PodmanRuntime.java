@@ -225,25 +225,30 @@ public final class PodmanRuntime implements Runtime {
     public void start(InstanceId instance) {
         mounts.requireUnmoved(instance);
         change(
-                Request.post("start " + instance, Libpod.path("/containers/{}/start", instance.value())),
+                instance,
+                "start ",
+                Libpod.path("/containers/{}/start", instance.value()),
                 options.deadlines().work());
     }
 
     @Override
     public void stop(InstanceId instance, Duration grace) {
         long seconds = grace.plusMillis(999).toSeconds();
-        Request request = Request.post(
-                "stop " + instance, Libpod.path("/containers/{}/stop?timeout=" + seconds, instance.value()));
-        change(request, Duration.ofSeconds(seconds).plus(options.deadlines().stopMargin()));
+        change(
+                instance,
+                "stop ",
+                Libpod.path("/containers/{}/stop?timeout=" + seconds, instance.value()),
+                Duration.ofSeconds(seconds).plus(options.deadlines().stopMargin()));
     }
 
     @Override
     public void remove(InstanceId instance) {
         mounts.removed(instance);
-        String purpose = "remove " + instance;
+        String purpose = "remove " + Containers.shortly(instance);
         JsonNode container;
         try {
             container = containers.inspect(purpose, instance);
+            purpose = "remove " + container.path("Name").asText(Containers.shortly(instance));
         } catch (RuntimeFailure e) {
             if (e.kind() == Kind.NOT_FOUND) {
                 return;
@@ -281,7 +286,8 @@ public final class PodmanRuntime implements Runtime {
     private void rename(InstanceId id, String verb, boolean aside) {
         Instance instance = containers
                 .find(id)
-                .orElseThrow(() -> new RuntimeFailure(Kind.NOT_FOUND, "cannot " + verb + id + ": it does not exist"));
+                .orElseThrow(() -> new RuntimeFailure(
+                        Kind.NOT_FOUND, "cannot " + verb + Containers.shortly(id) + ": it does not exist"));
         Identity identity = instance.identity()
                 .orElseThrow(() -> new RuntimeFailure(
                         Kind.UNSUPPORTED, "cannot " + verb + instance.name() + ": it bears no labels of this system"));
@@ -298,15 +304,23 @@ public final class PodmanRuntime implements Runtime {
     }
 
     private void change(Request request) {
-        change(request, options.deadlines().call());
-    }
-
-    private void change(Request request, Duration deadline) {
-        Answer answer = libpod.change(request, deadline);
-        // 304: it is so already.
-        if (!answer.isSuccess() && answer.status() != 304) {
+        Answer answer = libpod.change(request, options.deadlines().call());
+        if (isRefused(answer)) {
             throw Libpod.failure(request, answer);
         }
+    }
+
+    /** Of what is refused the container's name is told, which is asked for only then. */
+    private void change(InstanceId instance, String verb, String target, Duration deadline) {
+        Answer answer = libpod.change(Request.post(verb + Containers.shortly(instance), target), deadline);
+        if (isRefused(answer)) {
+            throw Libpod.failure(Request.post(verb + containers.name(instance), target), answer);
+        }
+    }
+
+    private static boolean isRefused(Answer answer) {
+        // 304: it is so already.
+        return !answer.isSuccess() && answer.status() != 304;
     }
 
     @Override
