@@ -321,7 +321,7 @@ final class AgentService extends AgentGrpc.AgentImplBase {
 
     @Override
     public void logs(LogsRequest request, StreamObserver<LogLine> observer) {
-        LogStream.serve(parts.logs(), request, observer);
+        StreamReceiver.serve(observer, lines -> parts.logs().read(request, lines));
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dev.metacircular.agent;
 
+import dev.metacircular.contract.Messages;
 import dev.metacircular.contract.v1.LogLine;
 import dev.metacircular.contract.v1.LogsRequest;
 import dev.metacircular.model.ComponentId;
@@ -35,20 +36,22 @@ final class LogService {
         this.runtimes = runtimes;
     }
 
-    /** Takes the lines; {@link #isCancelled} is asked at least once a second. */
-    interface Receiver {
-        void line(LogLine line) throws InterruptedException;
-
-        boolean isCancelled();
-    }
-
     private record Source(ComponentId id, Instance instance) {}
+
+    void read(LogsRequest request, Receiver<LogLine> receiver) throws InterruptedException {
+        read(
+                new Target(
+                        Messages.name(request.getService(), "service"),
+                        Messages.optionalName(request.getComponent(), "component")),
+                request,
+                receiver);
+    }
 
     /**
      * Delivers until the end of all logs, or, following, until the receiver is cancelled or nothing of the target exists any more. A
      * component that starts later joins.
      */
-    void read(Target target, LogsRequest request, Receiver receiver) throws InterruptedException {
+    void read(Target target, LogsRequest request, Receiver<LogLine> receiver) throws InterruptedException {
         List<Source> sources = sources(target, request.getPrevious());
         LogOptions options = new LogOptions(
                 request.getFollow(),
@@ -64,7 +67,7 @@ final class LogService {
             while (!receiver.isCancelled()) {
                 Optional<LogLine> line = readers.poll(POLL);
                 if (line.isPresent()) {
-                    receiver.line(line.get());
+                    receiver.accept(line.get());
                 } else if (readers.isDone() && !joins) {
                     break;
                 }

@@ -59,9 +59,9 @@ class LogServiceTest {
                 LogsRequest.newBuilder().setService("shop").setFollow(true).build();
         return Thread.startVirtualThread(() -> {
             try {
-                logs.read(new Target(SHOP, Optional.empty()), request, new LogService.Receiver() {
+                logs.read(new Target(SHOP, Optional.empty()), request, new Receiver<LogLine>() {
                     @Override
-                    public void line(LogLine line) {
+                    public void accept(LogLine line) {
                         lines.add(line.getComponent());
                     }
 

@@ -1,6 +1,5 @@
 package dev.metacircular.cli;
 
-import dev.metacircular.contract.ExitStatus;
 import dev.metacircular.contract.v1.FileFacts;
 import dev.metacircular.contract.v1.PullOutput;
 import dev.metacircular.contract.v1.PullRequest;
@@ -52,6 +51,7 @@ final class PullCommand implements Command {
             FileFacts announced = first.filter(PullOutput::hasFacts)
                     .map(PullOutput::getFacts)
                     .orElseThrow(() -> Problem.of(Problem.Kind.INTERNAL, "the agent sends no file")
+                            .next("look at its log, and at the versions of both: mcp node list")
                             .exception());
             try {
                 return FileFacts.newBuilder(announced)
@@ -60,33 +60,17 @@ final class PullCommand implements Command {
             } catch (IOException e) {
                 throw new ProblemException(
                         Problem.of(Problem.Kind.FAILED, "it cannot be written: " + e)
-                                .at(local.toString()),
+                                .at(local.toString())
+                                .next("make room or change the folder's rights, or name another place"),
                         e);
             }
         });
-        if (session.json()) {
-            session.out()
-                    .println(Json.write(Json.object(
-                            "result",
-                            "ok",
-                            "node",
-                            node.name().value(),
-                            "service",
-                            remote.service().value(),
-                            "path",
-                            remote.path(),
-                            "file",
-                            local.toString(),
-                            "size_bytes",
-                            facts.getSizeBytes(),
-                            "mode",
-                            Mode.octal(facts.getMode()))));
-        } else {
-            session.out()
-                    .println(
-                            "pulled " + Text.bytes(facts.getSizeBytes()) + " into " + Text.printable(local.toString()));
-        }
-        return ExitStatus.DONE;
+        TransferReport report =
+                new TransferReport(node.name(), remote.service(), remote.path(), facts.getSizeBytes(), facts.getMode());
+        return report.print(
+                session,
+                Optional.of(local),
+                "pulled " + Text.bytes(facts.getSizeBytes()) + " into " + Text.printable(local.toString()));
     }
 
     private static long receive(

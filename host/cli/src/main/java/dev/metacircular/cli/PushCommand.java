@@ -2,7 +2,6 @@ package dev.metacircular.cli;
 
 import com.google.protobuf.UnsafeByteOperations;
 import dev.metacircular.cli.transport.AgentChannel;
-import dev.metacircular.contract.ExitStatus;
 import dev.metacircular.contract.v1.AgentGrpc;
 import dev.metacircular.contract.v1.PushInput;
 import dev.metacircular.contract.v1.PushResponse;
@@ -18,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -55,6 +55,7 @@ final class PushCommand implements Command {
                                     ? "it is no file: only single files are pushed"
                                     : "there is no such file")
                     .at(local.toString())
+                    .next("mcp push FILE SERVICE[:PATH]")
                     .exception();
         }
         ClientConfig.Node node = Place.of(session, arguments, remote.service());
@@ -73,30 +74,17 @@ final class PushCommand implements Command {
         } catch (IOException e) {
             throw new ProblemException(
                     Problem.of(Problem.Kind.FAILED, "it cannot be read: " + e.getMessage())
-                            .at(local.toString()),
+                            .at(local.toString())
+                            .next("look at its rights: ls -l " + local),
                     e);
         }
-        if (session.json()) {
-            session.out()
-                    .println(Json.write(Json.object(
-                            "result",
-                            "ok",
-                            "node",
-                            node.name().value(),
-                            "service",
-                            remote.service().value(),
-                            "path",
-                            response.getPath(),
-                            "size_bytes",
-                            response.getSizeBytes(),
-                            "mode",
-                            Mode.octal(response.getMode()))));
-        } else {
-            session.out()
-                    .println("pushed " + Text.bytes(response.getSizeBytes()) + " to " + remote.service() + ":"
-                            + Text.printable(response.getPath()) + " on " + node.name());
-        }
-        return ExitStatus.DONE;
+        TransferReport report = new TransferReport(
+                node.name(), remote.service(), response.getPath(), response.getSizeBytes(), response.getMode());
+        return report.print(
+                session,
+                Optional.empty(),
+                "pushed " + Text.bytes(response.getSizeBytes()) + " to " + remote.service() + ":"
+                        + Text.printable(response.getPath()) + " on " + node.name());
     }
 
     private static PushResponse send(
@@ -134,6 +122,7 @@ final class PushCommand implements Command {
         } catch (TimeoutException e) {
             throw new ProblemException(
                     Problem.of(Problem.Kind.UNREACHABLE, "the push did not end in time")
+                            .next("look at the agent there, or wait longer with --timeout")
                             .at("node " + node.name()),
                     e);
         } catch (IOException e) {
@@ -175,7 +164,8 @@ final class PushCommand implements Command {
             } catch (TimeoutException e) {
                 throw new ProblemException(
                         Problem.of(Problem.Kind.UNREACHABLE, "the connection ended")
-                                .at("node " + node.name()),
+                                .at("node " + node.name())
+                                .next("run the command again; the old file is as it was unless the push was done"),
                         e);
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
@@ -199,6 +189,7 @@ final class PushCommand implements Command {
             PushResponse got = response;
             if (got == null) {
                 done.completeExceptionally(Problem.of(Problem.Kind.INTERNAL, "the agent answered nothing")
+                        .next("look at its log, and at the versions of both: mcp node list")
                         .exception());
             } else {
                 done.complete(got);
