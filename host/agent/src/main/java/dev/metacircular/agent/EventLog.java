@@ -64,7 +64,7 @@ final class EventLog {
         EXITED(Urgency.WARNING),
         /** A component's instance is gone, and the agent did not remove it. */
         REMOVED(Urgency.WARNING),
-        /** A component runs, and the agent did not start it. */
+        /** A component runs, and no start by the agent is on record: somebody else started it, or the agent ended in the middle. */
         RUNNING(Urgency.NONE),
         /** The runtime answers and does not know the component's state, or it is paused. */
         UNCLEAR(Urgency.WARNING),

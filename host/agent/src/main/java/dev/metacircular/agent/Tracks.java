@@ -196,8 +196,8 @@ final class Tracks {
                         before.what() == Recorded.What.UNCLEAR
                                 ? "runs again"
                                 : before.what() == Recorded.What.RUNNING
-                                        ? "runs anew, and the agent did not start it"
-                                        : "runs, and the agent did not start it");
+                                        ? "runs anew, and it is not on record that the agent started it"
+                                        : "runs, and it is not on record that the agent started it");
             case UNCLEAR -> Entry.of(look.id(), Kind.UNCLEAR, "its runtime cannot tell its state; nothing is done");
             case STOPPED, AT_REST, NOTHING -> Entry.of(look.id(), Kind.STOPPED, "does not run any more");
         };
