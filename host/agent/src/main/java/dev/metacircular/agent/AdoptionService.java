@@ -91,6 +91,7 @@ final class AdoptionService {
         if (!definition.name().equals(name)) {
             throw Problem.of(Problem.Kind.INVALID, "the definition is of service '" + definition.name() + "'")
                     .at(name.value())
+                    .next("give the definition of " + name)
                     .exception();
         }
         if (!definition.node().equals(node)) {
@@ -98,6 +99,7 @@ final class AdoptionService {
                             Problem.Kind.CONFLICT,
                             "the definition names node '" + definition.node() + "', and this is node '" + node + "'")
                     .at(name.value())
+                    .next("leave out --node, or change the definition's node")
                     .exception();
         }
     }

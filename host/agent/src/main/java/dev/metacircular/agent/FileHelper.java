@@ -46,19 +46,25 @@ final class FileHelper {
     private static final int FOLDER_MODE = 0755;
     private static final int UNFINISHED_MODE = 0600;
 
+    private static final String LOOK = "look what is there: mcp exec SERVICE/COMPONENT -- ls -l FOLDER";
+    private static final String AGAIN = "run the command again; nothing was changed";
+    private static final String REPORT = "report it: the agent and its helper are of different versions";
+
     private final LinuxFiles files;
     private final DataInputStream in;
     private final DataOutputStream out;
     private final MemorySegment buffer;
 
-    /** What was asked for cannot be done; {@code kind} is the name of a problem's kind. */
+    /** What was asked for cannot be done, and what to do; {@code kind} is the name of a problem's kind. */
     private static final class Refusal extends IOException {
         private static final long serialVersionUID = 1L;
         private final String kind;
+        private final String next;
 
-        Refusal(String kind, String what) {
+        Refusal(String kind, String what, String next) {
             super(what);
             this.kind = kind;
+            this.next = next;
         }
     }
 
@@ -97,7 +103,7 @@ final class FileHelper {
                 case READ -> read(services, service, path, in.readLong());
                 case WRITE -> write(services, service, path);
                 case COLLECT -> collect(services, service, path, text());
-                default -> throw new Refusal("INTERNAL", "unknown operation " + operation);
+                default -> throw new Refusal("INTERNAL", "unknown operation " + operation, REPORT);
             }
         } catch (Failure e) {
             fail(refusal(e));
@@ -110,6 +116,7 @@ final class FileHelper {
         out.writeByte(FAILED);
         out.writeUTF(refusal.kind);
         out.writeUTF(String.valueOf(refusal.getMessage()));
+        out.writeUTF(refusal.next);
         out.flush();
     }
 
@@ -127,25 +134,34 @@ final class FileHelper {
 
     private static Refusal refusal(Failure failure) {
         return switch (failure.number()) {
-            case LinuxFiles.ENOENT -> new Refusal("NOT_FOUND", "there is no such file or folder");
-            case LinuxFiles.ENOTDIR -> new Refusal("CONFLICT", "a part of the path is no folder");
-            case LinuxFiles.EISDIR -> new Refusal("CONFLICT", "it is a folder");
-            case LinuxFiles.EEXIST -> new Refusal("CONFLICT", "something of that name is in the way");
+            case LinuxFiles.ENOENT -> new Refusal("NOT_FOUND", "there is no such file or folder", LOOK);
+            case LinuxFiles.ENOTDIR -> new Refusal("CONFLICT", "a part of the path is no folder", LOOK);
+            case LinuxFiles.EISDIR ->
+                new Refusal("CONFLICT", "it is a folder", "name a file in it: SERVICE:FOLDER/FILE");
+            case LinuxFiles.EEXIST -> new Refusal("CONFLICT", "something of that name is in the way", LOOK);
             case LinuxFiles.EXDEV, LinuxFiles.ELOOP ->
-                new Refusal("CONFLICT", "it leads out of the service's folder by a symbolic link");
-            case LinuxFiles.EAGAIN -> new Refusal("CONFLICT", "others keep renaming folders on its path");
-            case LinuxFiles.ENAMETOOLONG -> new Refusal("INVALID", "a part of the path is longer than 255 bytes");
-            case LinuxFiles.ENOSPC -> new Refusal("EXHAUSTED", "the node's disk is full");
-            case LinuxFiles.EDQUOT -> new Refusal("EXHAUSTED", "the disk quota is used up");
-            case LinuxFiles.EFBIG -> new Refusal("EXHAUSTED", "the file system takes no file of that size");
-            case LinuxFiles.EROFS -> new Refusal("FAILED", "it is on a file system that is mounted read-only");
+                new Refusal("CONFLICT", "it leads out of the service's folder by a symbolic link", LOOK);
+            case LinuxFiles.EAGAIN -> new Refusal("CONFLICT", "others keep renaming folders on its path", AGAIN);
+            case LinuxFiles.ENAMETOOLONG ->
+                new Refusal("INVALID", "a part of the path is longer than 255 bytes", "give a shorter one");
+            case LinuxFiles.ENOSPC ->
+                new Refusal(
+                        "EXHAUSTED", "the node's disk is full", "free space there: mcp node clean NODE, or old data");
+            case LinuxFiles.EDQUOT ->
+                new Refusal("EXHAUSTED", "the disk quota is used up", "remove what is not needed, or raise the quota");
+            case LinuxFiles.EFBIG ->
+                new Refusal("EXHAUSTED", "the file system takes no file of that size", "push it in parts");
+            case LinuxFiles.EROFS ->
+                new Refusal("FAILED", "it is on a file system that is mounted read-only", "mount it for writing");
             case LinuxFiles.EACCES, LinuxFiles.EPERM ->
                 new Refusal(
                         "FAILED",
-                        "it belongs to a user of the node who is none of the containers', or is marked immutable");
-            case LinuxFiles.ENOSYS -> new Refusal("UNSUPPORTED", "the node's kernel is older than 5.6: no openat2");
-            case LinuxFiles.EIO -> new Refusal("FAILED", "input/output error");
-            default -> new Refusal("FAILED", failure.getMessage() + " (see errno(3))");
+                        "it belongs to a user of the node who is none of the containers', or is marked immutable",
+                        "give it to a user of the containers: podman unshare chown, as the operator's guide says");
+            case LinuxFiles.ENOSYS ->
+                new Refusal("UNSUPPORTED", "the node's kernel is older than 5.6: no openat2", "upgrade it");
+            case LinuxFiles.EIO -> new Refusal("FAILED", "input/output error", "look at the node's disk: dmesg");
+            default -> new Refusal("FAILED", failure.getMessage() + " (see errno(3))", "mcp doctor NODE");
         };
     }
 
@@ -173,11 +189,13 @@ final class FileHelper {
         int found = files.open(folder, path, LinuxFiles.O_PATH, 0, BENEATH);
         Stat stat = files.stat(found);
         if (!stat.isRegular()) {
-            throw new Refusal("CONFLICT", "it is " + stat.type() + ": only files can be pulled");
+            throw new Refusal("CONFLICT", "it is " + stat.type() + ": only files can be pulled", LOOK);
         }
         if (stat.links() != 1) {
             throw new Refusal(
-                    "CONFLICT", "it has " + stat.links() + " names (hard links), and not all may be the service's");
+                    "CONFLICT",
+                    "it has " + stat.links() + " names (hard links), and not all may be the service's",
+                    "pull a copy of it: mcp exec SERVICE/COMPONENT -- cp FILE COPY");
         }
         if (stat.size() > limit) {
             throw tooLarge(stat.size(), limit);
@@ -206,8 +224,8 @@ final class FileHelper {
     private static Refusal tooLarge(long size, long limit) {
         return new Refusal(
                 "EXHAUSTED",
-                "it has " + size + " bytes, and this node moves at most " + limit
-                        + " ([files] max_mb in its agent.toml)");
+                "it has " + size + " bytes, and this node moves at most " + limit,
+                "raise [files] max_mb in the node's agent.toml");
     }
 
     private void write(byte[] services, byte[] service, byte[] path) throws IOException {
@@ -227,7 +245,7 @@ final class FileHelper {
         Optional<Stat> old = find(folder, name);
         if (old.isPresent()) {
             if (!old.get().isRegular()) {
-                throw new Refusal("CONFLICT", "it is " + old.get().type() + ": only a file can be replaced");
+                throw new Refusal("CONFLICT", "it is " + old.get().type() + ": only a file can be replaced", LOOK);
             }
             uid = old.get().uid();
             gid = old.get().gid();
@@ -251,7 +269,7 @@ final class FileHelper {
             files.rename(folder, unfinished, name);
             whole = true;
             if (!find(folder, name).filter(files.stat(file)::isSame).isPresent()) {
-                throw new Refusal("CONFLICT", "something else took its place at the same moment");
+                throw new Refusal("CONFLICT", "something else took its place at the same moment", AGAIN);
             }
             files.sync(folder);
             out.writeByte(OK);
@@ -269,10 +287,10 @@ final class FileHelper {
     private void requireSame(int root, byte[] above, int folder, byte[] unfinished, int file) throws IOException {
         Stat again = above.length == 0 ? files.stat(root) : files.stat(files.open(root, above, FOLDER, 0, BENEATH));
         if (!again.isSame(files.stat(folder))) {
-            throw new Refusal("CONFLICT", "its folder was replaced while it was written");
+            throw new Refusal("CONFLICT", "its folder was replaced while it was written", AGAIN);
         }
         if (!find(folder, unfinished).filter(files.stat(file)::isSame).isPresent()) {
-            throw new Refusal("CONFLICT", "the unfinished file was replaced while it was written");
+            throw new Refusal("CONFLICT", "the unfinished file was replaced while it was written", AGAIN);
         }
     }
 
@@ -285,7 +303,7 @@ final class FileHelper {
                 return size;
             }
             if (n < 0 || n > CHUNK_BYTES) {
-                throw new Refusal("INTERNAL", "a chunk of " + n + " bytes");
+                throw new Refusal("INTERNAL", "a chunk of " + n + " bytes", REPORT);
             }
             in.readFully(chunk, 0, n);
             size += n;
@@ -351,8 +369,8 @@ final class FileHelper {
             if (!make) {
                 throw new Refusal(
                         "NOT_FOUND",
-                        "there is no folder " + new String(path, StandardCharsets.UTF_8)
-                                + " in the service's (--parents makes it)");
+                        "there is no folder " + new String(path, StandardCharsets.UTF_8) + " in the service's",
+                        "make it with --parents, or give another path");
             }
         }
         int slash = lastSlash(path);

@@ -58,7 +58,7 @@ final class FilePaths {
 
     private static ProblemException refused(String why) {
         return Problem.of(Problem.Kind.INVALID, "the path is refused: " + why)
-                .next("mcp push FILE SERVICE:PATH")
+                .next("give SERVICE:PATH, with a path below the service's folder")
                 .exception();
     }
 }

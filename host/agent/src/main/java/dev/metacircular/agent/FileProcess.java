@@ -128,7 +128,9 @@ final class FileProcess implements AutoCloseable {
     }
 
     private ProblemException refusal() throws IOException {
-        return Problem.of(Problem.Kind.valueOf(from.readUTF()), from.readUTF()).exception();
+        return Problem.of(Problem.Kind.valueOf(from.readUTF()), from.readUTF())
+                .next(from.readUTF())
+                .exception();
     }
 
     private ProblemException ended() {
@@ -136,6 +138,7 @@ final class FileProcess implements AutoCloseable {
                 ? Problem.of(
                                 Problem.Kind.DEADLINE,
                                 "nothing has moved for " + IDLE.toSeconds() + " s, so the transfer was ended")
+                        .next("run the command again; nothing was changed")
                         .exception()
                 : Problem.of(Problem.Kind.FAILED, "the helper in the containers' user namespace ended early")
                         .next("mcp doctor shows what the node lacks")

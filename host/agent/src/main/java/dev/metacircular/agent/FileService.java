@@ -163,6 +163,7 @@ final class FileService {
             throw Problem.of(
                             Problem.Kind.DEADLINE,
                             "nothing has come for " + FileProcess.IDLE.toSeconds() + " s; the old file is as it was")
+                    .next("run the command again")
                     .exception();
         }
 
@@ -175,12 +176,15 @@ final class FileService {
                 out.onError(Problems.toStatus(
                         e instanceof CancellationException
                                 ? Problem.of(Problem.Kind.FAILED, "the transfer was cut short; nothing has changed")
+                                        .next("run the command again")
                                 : PlanExecutor.problem(e)));
             }
         }
 
         private RuntimeException invalid(String what) {
-            return Problem.of(Problem.Kind.INVALID, "the transfer has " + what).exception();
+            return Problem.of(Problem.Kind.INVALID, "the transfer has " + what)
+                    .next("use an mcp of the agent's version")
+                    .exception();
         }
 
         @Override
@@ -230,6 +234,7 @@ final class FileService {
                 while (!out.isReady() && !out.isCancelled()) {
                     if (System.nanoTime() > end) {
                         throw Problem.of(Problem.Kind.DEADLINE, "the caller has taken nothing for a minute")
+                                .next("run the command again")
                                 .exception();
                     }
                     wait(WAIT_MILLIS);

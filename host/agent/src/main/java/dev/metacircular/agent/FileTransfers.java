@@ -117,6 +117,7 @@ final class FileTransfers {
             return work.perform();
         } catch (IOException e) {
             throw Problem.of(Problem.Kind.FAILED, "the transfer failed: " + Main.describe(e))
+                    .next("mcp doctor shows what the node lacks")
                     .exception();
         } finally {
             free.release();

@@ -88,7 +88,21 @@ final class Runtimes implements AutoCloseable {
             case UNSUPPORTED -> Problem.Kind.UNSUPPORTED;
             case EXHAUSTED -> Problem.Kind.EXHAUSTED;
         };
-        return Problem.of(kind, String.valueOf(failure.getMessage()));
+        return Problem.of(kind, String.valueOf(failure.getMessage())).next(next(failure.kind()));
+    }
+
+    private static String next(RuntimeFailure.Kind kind) {
+        return switch (kind) {
+            case UNREACHABLE, DEADLINE ->
+                "mcp doctor shows what the node lacks; run the command again once it is mended";
+            case NOT_FOUND -> "mcp status shows what there is";
+            case CONFLICT -> "look on the node who holds it: podman ps --all";
+            case PORT_TAKEN -> "look on the node who listens there: ss -ltnp";
+            case DENIED -> "give the node the credentials: [registries] in its agent.toml";
+            case INVALID -> "look at image, cmd, user and volumes in the definition";
+            case UNSUPPORTED, FAILED -> "mcp doctor shows what the node lacks";
+            case EXHAUSTED -> "free space on the node: mcp node clean NODE, or old data";
+        };
     }
 
     @Override

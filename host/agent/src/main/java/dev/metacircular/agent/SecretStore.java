@@ -109,6 +109,7 @@ final class SecretStore {
             throw Problem.of(
                             Problem.Kind.INVALID,
                             "that is no name of a secret: expected 1 to 128 letters, digits and _, not beginning with a digit")
+                    .next("take the name of the environment variable, such as DB_PASSWORD")
                     .exception();
         }
         return name;
@@ -173,6 +174,8 @@ final class SecretStore {
         }
         if (!fault.isEmpty()) {
             throw Problem.of(Problem.Kind.INVALID, "the value of " + name + " " + fault)
+                    .at(name)
+                    .next("mcp secret set SERVICE " + name + " < FILE, with another value")
                     .exception();
         }
     }
@@ -186,6 +189,7 @@ final class SecretStore {
     private static RuntimeException failed(String verb, Name service, IOException e) {
         return Problem.of(Problem.Kind.FAILED, "the secret cannot be " + verb + ": " + Main.describe(e))
                 .at(service.value())
+                .next("look at the disk and the rights of the agent's directory on the node: mcp doctor")
                 .exception();
     }
 

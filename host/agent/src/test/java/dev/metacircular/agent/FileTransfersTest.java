@@ -91,6 +91,7 @@ class FileTransfersTest {
         ProblemException failure = catchThrowableOfType(ProblemException.class, call);
         assertThat(failure).as("a refusal").isNotNull();
         assertThat(failure.problem().where()).startsWith("shop:");
+        assertThat(failure.problem().next()).as(failure.problem().what()).isNotEmpty();
         return failure.problem();
     }
 
@@ -275,7 +276,7 @@ class FileTransfersTest {
         byte[] chunk = new byte[64 << 10];
         Problem late = refused(() -> transfers.push(SHOP, "file", 0, 0600, false, () -> Optional.of(chunk)));
         assertThat(late.kind()).isEqualTo(Problem.Kind.EXHAUSTED);
-        assertThat(late.what()).contains("max_mb");
+        assertThat(late.next()).contains("max_mb");
         assertThat(shop.resolve("file")).hasContent("old");
 
         Files.write(shop.resolve("large"), new byte[(int) LIMIT + 1]);

@@ -46,11 +46,13 @@ final class BackupCommand implements Command {
         Optional<Path> to = arguments.path("--to").map(Path::toAbsolutePath);
         if (list && to.isPresent()) {
             throw Problem.of(Problem.Kind.INVALID, "--list takes no snapshot that --to could copy")
+                    .next("leave out one of the two")
                     .exception();
         }
         to.filter(d -> !Files.isDirectory(d)).ifPresent(d -> {
             throw Problem.of(Problem.Kind.INVALID, "there is no such folder")
                     .at(d.toString())
+                    .next("mkdir -p " + d)
                     .exception();
         });
         View<List<Copy>> view = View.of(
@@ -125,7 +127,8 @@ final class BackupCommand implements Command {
         } catch (IOException e) {
             throw new ProblemException(
                     Problem.of(Problem.Kind.FAILED, "the backup was taken and could not be copied here: " + e)
-                            .at(target.toString()),
+                            .at(target.toString())
+                            .next("make room or change the folder's rights, then run the command again"),
                     e);
         }
     }

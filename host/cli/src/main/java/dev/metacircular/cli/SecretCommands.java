@@ -111,12 +111,16 @@ final class SecretCommands {
                 }
                 if (value.length > MAX_BYTES) {
                     throw Problem.of(Problem.Kind.INVALID, "the value is longer than " + MAX_BYTES + " bytes")
+                            .at(name)
+                            .next("put it into a file of the service's: mcp push FILE " + service + ":PATH")
                             .exception();
                 }
                 return value;
             } catch (IOException e) {
                 throw new ProblemException(
-                        Problem.of(Problem.Kind.FAILED, "standard input cannot be read: " + e.getMessage()), e);
+                        Problem.of(Problem.Kind.FAILED, "standard input cannot be read: " + e.getMessage())
+                                .next("mcp secret set " + service + " " + name + " < FILE"),
+                        e);
             }
         }
 

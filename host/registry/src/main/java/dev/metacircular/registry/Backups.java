@@ -84,6 +84,7 @@ public final class Backups {
     public synchronized Optional<Snapshot> upload(String key, long offset, byte[] part, boolean last) {
         if (!KEY.matcher(key).matches()) {
             throw Problem.of(Problem.Kind.INVALID, "an upload's key is 1 to 64 letters, digits and dashes")
+                    .next("use an mcp of the agent's version")
                     .exception();
         }
         Path file = snapshots.uploading(key);
@@ -98,6 +99,7 @@ public final class Backups {
                                 offset > channel.size()
                                         ? "a part of the backup is missing: another upload came between"
                                         : "the backup is larger than " + (MAX_UPLOAD_BYTES >> 20) + " MiB")
+                        .next("run the command again, with a copy that mcp backup --to made")
                         .exception();
             }
             channel.truncate(offset);
