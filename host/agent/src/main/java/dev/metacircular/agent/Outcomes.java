@@ -60,7 +60,7 @@ final class Outcomes {
                     .exception();
         }
         try {
-            Optional<byte[]> earlier = registry.outcome(caller.token(), key, method);
+            Optional<byte[]> earlier = registry.outcomes().find(caller.token(), key, method);
             if (earlier.isPresent()) {
                 return replay(earlier.get(), parser);
             }
@@ -85,7 +85,7 @@ final class Outcomes {
         byte[] content = new byte[body.length + 1];
         content[0] = kind;
         System.arraycopy(body, 0, content, 1, body.length);
-        registry.recordOutcome(caller.token(), key, method, content);
+        registry.outcomes().record(caller.token(), key, method, content);
     }
 
     private static <R extends Message> R replay(byte[] content, Parser<R> parser) {

@@ -6,7 +6,6 @@ import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
 import java.nio.file.Path;
 import java.time.Clock;
-import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -26,9 +25,6 @@ import org.jdbi.v3.core.Handle;
 public final class Registry implements AutoCloseable {
     /** So many of the latest events are kept. */
     public static final int EVENTS_KEPT = 10_000;
-
-    /** How long the outcome of a call is given to a caller that repeats it. */
-    public static final Duration OUTCOMES_KEPT = Duration.ofHours(24);
 
     /** So many snapshots are kept. */
     public static final int SNAPSHOTS_KEPT = 24;
@@ -417,44 +413,9 @@ public final class Registry implements AutoCloseable {
         });
     }
 
-    /** Keeps the outcome of a finished call, and drops those older than {@link #OUTCOMES_KEPT}. */
-    public void recordOutcome(String caller, String key, String method, byte[] content) {
-        database.run(h -> {
-            h.createUpdate("DELETE FROM outcome WHERE time_ms < :t")
-                    .bind("t", clock.instant().minus(OUTCOMES_KEPT).toEpochMilli())
-                    .execute();
-            h.createUpdate("INSERT OR REPLACE INTO outcome VALUES (:c, :k, :m, :t, :content)")
-                    .bind("c", caller)
-                    .bind("k", key)
-                    .bind("m", method)
-                    .bind("t", clock.millis())
-                    .bind("content", content)
-                    .execute();
-        });
-    }
-
-    /**
-     * The outcome of a caller's earlier call with that key.
-     *
-     * @throws dev.metacircular.model.ProblemException {@code INVALID} if the key was used for another method
-     */
-    public Optional<byte[]> outcome(String caller, String key, String method) {
-        return database.read(h -> h.createQuery(
-                        "SELECT method, content FROM outcome WHERE caller = :c AND key = :k AND time_ms >= :t")
-                .bind("c", caller)
-                .bind("k", key)
-                .bind("t", clock.instant().minus(OUTCOMES_KEPT).toEpochMilli())
-                .map((rs, ctx) -> {
-                    if (!rs.getString("method").equals(method)) {
-                        throw Problem.of(
-                                        Problem.Kind.INVALID,
-                                        "the idempotency key was used for " + rs.getString("method"))
-                                .next("take a new random key for each call")
-                                .exception();
-                    }
-                    return rs.getBytes("content");
-                })
-                .findOne());
+    /** The outcomes of calls, for those who repeat them. */
+    public OutcomeStore outcomes() {
+        return new OutcomeStore(database, clock);
     }
 
     /** Services whose rows came from a snapshot and were not changed since, with their generation then. */

@@ -197,11 +197,11 @@ final class RegistryTest {
 
     @Test
     void anOutcomeIsGivenToItsCallerForItsMethodAlone() {
-        registry.recordOutcome("alice", "key", "Deploy", new byte[] {1, 2});
-        assertThat(registry.outcome("alice", "key", "Deploy"))
+        registry.outcomes().record("alice", "key", "Deploy", new byte[] {1, 2});
+        assertThat(registry.outcomes().find("alice", "key", "Deploy"))
                 .hasValueSatisfying(b -> assertThat(b).containsExactly(1, 2));
-        assertThat(registry.outcome("bob", "key", "Deploy")).isEmpty();
-        assertRefused(Problem.Kind.INVALID, () -> registry.outcome("alice", "key", "Purge"));
+        assertThat(registry.outcomes().find("bob", "key", "Deploy")).isEmpty();
+        assertRefused(Problem.Kind.INVALID, () -> registry.outcomes().find("alice", "key", "Purge"));
     }
 
     @Test

@@ -75,7 +75,7 @@ final class RegistryUpgradeTest {
                             new StoredToken("alice", "operator", "ab".repeat(32), THEN),
                             new StoredToken("eve", "viewer", "cd".repeat(32), THEN));
             assertThat(registry.stopRequests()).containsExactly("stopped-instance");
-            assertThat(registry.outcome("alice", "key", "Deploy")).hasValue(new byte[] {1, 2, 3});
+            assertThat(registry.outcomes().find("alice", "key", "Deploy")).hasValue(new byte[] {1, 2, 3});
             assertThat(registry.events().latest(EventQuery.ALL, 0, 10))
                     .extracting(e -> e.event().service() + " " + e.event().kind())
                     .containsExactlyInAnyOrder("shop deployed", "blog deployed");
