@@ -99,7 +99,8 @@ final class Agent implements AutoCloseable {
         boolean enforceLimits = config.limits() == AgentConfig.LimitMode.ENFORCE;
         SecretStore secrets = new SecretStore(directory.resolve("secrets"), clock);
         ComponentLimits limits = new ComponentLimits(runtimes, enforceLimits);
-        Lifecycle lifecycle = new Lifecycle(node, runtimes, view, volumes, secrets, enforceLimits);
+        PreviousLogs previous = new PreviousLogs(directory.resolve("previous-logs"));
+        Lifecycle lifecycle = new Lifecycle(node, runtimes, view, volumes, secrets, previous, enforceLimits);
         EventStore stored = registry.events();
         alerts = config.alert().map(a -> new Alerts(node, a, stored, events, clock));
         Tracks tracks = new Tracks(events, stored.states(), clock);
@@ -141,7 +142,7 @@ final class Agent implements AutoCloseable {
                 new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, tracks, events),
                 new AdoptionService(node, registry, runtimes, view, locks, volumes, events),
                 new StatusService(node, registry, view, observations, locks, supervisor, secrets, limits),
-                new LogService(view, runtimes),
+                new LogService(view, runtimes, previous),
                 new ExecService(view, runtimes, outcomes),
                 new FileService(transfers, outcomes),
                 new SecretService(secrets, view),

@@ -33,6 +33,7 @@ final class Lifecycle {
     private final NodeView view;
     private final VolumeDirectories volumes;
     private final SecretStore secrets;
+    private final PreviousLogs previous;
     private final boolean enforceLimits;
     /** Networks that this agent has seen or made; one that vanished is made again when a creation misses it. */
     private final Set<Network> networks = ConcurrentHashMap.newKeySet();
@@ -43,8 +44,10 @@ final class Lifecycle {
             NodeView view,
             VolumeDirectories volumes,
             SecretStore secrets,
+            PreviousLogs previous,
             boolean enforceLimits) {
         this.secrets = secrets;
+        this.previous = previous;
         this.node = node;
         this.runtimes = runtimes;
         this.view = view;
@@ -120,6 +123,22 @@ final class Lifecycle {
     void stop(InstanceId instance) {
         view.requestStop(instance);
         runtimes.of(instance).stop(instance, GRACE);
+    }
+
+    /** Removes an instance in whose place another comes, or came back, and keeps the end of its log. */
+    void retire(ComponentId id, InstanceId instance) {
+        previous.keep(id, runtimes.of(instance), instance);
+        remove(instance);
+    }
+
+    /** Forgets what was kept of a component that is no more. */
+    void forgetLog(ComponentId id) {
+        previous.forget(id);
+    }
+
+    /** Forgets what was kept of a service. */
+    void forgetLogs(Name service) {
+        previous.forget(service);
     }
 
     void remove(InstanceId instance) {

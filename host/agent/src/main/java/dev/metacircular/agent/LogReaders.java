@@ -10,6 +10,7 @@ import dev.metacircular.runtime.LogSink;
 import dev.metacircular.runtime.RuntimeFailure;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -59,6 +60,22 @@ final class LogReaders implements AutoCloseable {
             } finally {
                 last.putIfAbsent(instance, Instant.now());
                 reading.remove(instance);
+            }
+        });
+    }
+
+    /** Delivers lines that are there already. */
+    void deliver(List<LogLine> lines) {
+        TimeMerge<LogLine>.Source source = merge.add();
+        Thread.startVirtualThread(() -> {
+            try (source) {
+                for (LogLine line : lines) {
+                    if (!source.put(line)) {
+                        return;
+                    }
+                }
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
             }
         });
     }

@@ -18,6 +18,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /** Reads the logs of one or several components, merged by time. */
 final class LogService {
@@ -30,13 +31,16 @@ final class LogService {
 
     private final NodeView view;
     private final Runtimes runtimes;
+    private final PreviousLogs previous;
 
-    LogService(NodeView view, Runtimes runtimes) {
+    LogService(NodeView view, Runtimes runtimes, PreviousLogs previous) {
         this.view = view;
         this.runtimes = runtimes;
+        this.previous = previous;
     }
 
-    private record Source(ComponentId id, Instance instance) {}
+    /** @param instance empty for what was kept of one that a deploy removed */
+    private record Source(ComponentId id, Optional<Instance> instance) {}
 
     void read(LogsRequest request, Receiver<LogLine> receiver) throws InterruptedException {
         read(
@@ -60,7 +64,12 @@ final class LogService {
                         ? OptionalInt.of((int) Math.min(MAX_TAIL, Integer.toUnsignedLong(request.getTail())))
                         : OptionalInt.empty());
         LogReaders readers = new LogReaders(runtimes, request.getFollow());
-        sources.forEach(s -> readers.open(s.id(), s.instance().id(), options));
+        for (Source s : sources) {
+            s.instance()
+                    .ifPresentOrElse(
+                            i -> readers.open(s.id(), i.id(), options),
+                            () -> readers.deliver(previous.read(s.id(), options)));
+        }
         boolean joins = request.getFollow() && !request.getPrevious();
         try {
             long looked = System.nanoTime();
@@ -92,9 +101,7 @@ final class LogService {
     private boolean join(Target target, LogReaders readers) {
         try {
             for (Source s : sources(target, false)) {
-                if (Instances.isRunning(s.instance())) {
-                    readers.open(s.id(), s.instance().id(), FOLLOW_ALL);
-                }
+                s.instance().filter(Instances::isRunning).ifPresent(i -> readers.open(s.id(), i.id(), FOLLOW_ALL));
             }
             return true;
         } catch (ProblemException e) {
@@ -104,7 +111,7 @@ final class LogService {
         }
     }
 
-    private List<Source> sources(Target target, boolean previous) {
+    private List<Source> sources(Target target, boolean before) {
         Name service = target.service();
         List<Instance> instances;
         try {
@@ -132,22 +139,26 @@ final class LogService {
                     .exception();
         }
         long generation = registered.map(KnownService::generation).orElse(Long.MAX_VALUE);
+        Set<ComponentId> kept = before ? previous.of(service) : Set.of();
         List<Source> sources = new ArrayList<>();
         for (ComponentId id : ids) {
             Instance chosen = Instances.chosen(instances, id, generation).orElseThrow();
-            if (previous) {
-                before(instances, id, chosen).ifPresent(i -> sources.add(new Source(id, i)));
-            } else {
-                sources.add(new Source(id, chosen));
+            if (!before) {
+                sources.add(new Source(id, Optional.of(chosen)));
+                continue;
+            }
+            Optional<Instance> earlier = before(instances, id, chosen);
+            if (earlier.isPresent() || kept.contains(id)) {
+                sources.add(new Source(id, earlier));
             }
         }
         if (sources.isEmpty()) {
             throw Problem.of(
                             Problem.Kind.NOT_FOUND,
-                            "the instance before the present one is not kept: a deploy that succeeds removes it, and a restart"
-                                    + " goes on with the same instance and log")
+                            "there is no log of an instance before the present one: none was removed by a deploy, or it wrote"
+                                    + " nothing; a restart goes on with the same instance and log")
                     .at(target.toString())
-                    .next("leave out --previous; a failed deploy's message has the failed instance's last lines")
+                    .next("leave out --previous")
                     .exception();
         }
         return sources;

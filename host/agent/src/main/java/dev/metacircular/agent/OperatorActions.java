@@ -294,6 +294,7 @@ final class OperatorActions {
             events.recorded(registry.forget(name, baseGeneration, event), event);
             view.refresh(name);
             removed.add("service " + name);
+            lifecycle.forgetLogs(name);
             if (data) {
                 lifecycle.forgetSecrets(name).forEach(s -> removed.add("secret " + s));
                 removeData(name, removed);

@@ -169,7 +169,7 @@ final class Recovery {
                 .collect(Collectors.toMap(i -> i.id().value(), Function.identity()));
         for (Instance i : List.copyOf(others.values())) {
             if (i.identity().orElseThrow().generation() == pending.generation()) {
-                lifecycle.remove(i.id());
+                lifecycle.retire(i.identity().orElseThrow().component(), i.id());
                 others.remove(i.id().value());
             }
         }
@@ -203,7 +203,9 @@ final class Recovery {
 
     /** Removes what the committed deploy replaced or dropped. */
     private void rollForward(PendingDeploy pending) {
-        pending.before().stream().filter(PendingDeploy.Before::removedByIt).forEach(b -> lifecycle.remove(id(b)));
+        pending.before().stream()
+                .filter(PendingDeploy.Before::removedByIt)
+                .forEach(b -> lifecycle.retire(b.component(), id(b)));
     }
 
     private static InstanceId id(PendingDeploy.Before before) {

@@ -324,7 +324,7 @@ final class Supervisor {
 
     private void heal(KnownService service, KnownService.Member m, List<Instance> own, long beganNanos) {
         for (Instance spare : spares(service, m, own)) {
-            lifecycle.remove(spare.id());
+            lifecycle.retire(m.id(), spare.id());
             events.component(m.id(), EventLog.Kind.ORPHAN_REMOVED, "one instance too many: " + spare.id());
         }
         note(service, m, own, beganNanos);

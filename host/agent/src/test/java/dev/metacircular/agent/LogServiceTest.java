@@ -3,20 +3,27 @@ package dev.metacircular.agent;
 import static dev.metacircular.agent.TestNode.service;
 import static dev.metacircular.agent.TestNode.serving;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.metacircular.contract.v1.LogLine;
 import dev.metacircular.contract.v1.LogsRequest;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Name;
+import dev.metacircular.model.Problem;
+import dev.metacircular.model.ProblemException;
 import dev.metacircular.model.Target;
 import dev.metacircular.runtime.FakeProgram;
 import dev.metacircular.runtime.InstanceId;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -25,7 +32,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 @Timeout(120)
 class LogServiceTest {
-    private static final String IMAGE = "registry.example:5000/shop:v1";
+    private static final String REPOSITORY = "registry.example:5000/shop";
+    private static final String IMAGE = REPOSITORY + ":v1";
     private static final Name SHOP = Name.of("shop");
 
     @TempDir
@@ -54,7 +62,7 @@ class LogServiceTest {
     }
 
     private Thread follow() {
-        LogService logs = new LogService(node.view, node.runtimes);
+        LogService logs = new LogService(node.view, node.runtimes, node.previous);
         LogsRequest request =
                 LogsRequest.newBuilder().setService("shop").setFollow(true).build();
         return Thread.startVirtualThread(() -> {
@@ -112,5 +120,100 @@ class LogServiceTest {
         cancelled = true;
         following.join();
         assertThat(linesOf("web")).isEqualTo(node.fake.logLines(web).size());
+    }
+
+    private List<String> previous(String target, int tail) throws InterruptedException {
+        List<String> texts = new CopyOnWriteArrayList<>();
+        LogsRequest.Builder request = LogsRequest.newBuilder().setPrevious(true);
+        if (tail > 0) {
+            request.setTail(tail);
+        }
+        new LogService(node.view, node.runtimes, node.previous)
+                .read(Target.parse(target), request.build(), new Receiver<LogLine>() {
+                    @Override
+                    public void accept(LogLine line) {
+                        texts.add(line.getComponent() + ": " + line.getText());
+                    }
+
+                    @Override
+                    public boolean isCancelled() {
+                        return false;
+                    }
+                });
+        return texts;
+    }
+
+    private static FakeProgram says(String... lines) {
+        return process -> {
+            for (String line : lines) {
+                process.out(line);
+            }
+            return FakeProgram.serves().run(process);
+        };
+    }
+
+    @Test
+    void theEndOfTheLogOfWhatADeployRemovedIsKept() throws Exception {
+        node.fake.publish(REPOSITORY + ":v1", says("one", "two\twith a tab", "three"));
+        node.fake.publish(REPOSITORY + ":v2", says("four"));
+        node.fake.publish(REPOSITORY + ":bad", process -> {
+            process.out("cannot go on");
+            return 1;
+        });
+        assertThat(node.deploy(service(
+                                "shop", serving("web", REPOSITORY + ":v1").build()))
+                        .error())
+                .isEmpty();
+        assertThat(catchThrowableOfType(ProblemException.class, () -> previous("shop", 0))
+                        .problem()
+                        .kind())
+                .isEqualTo(Problem.Kind.NOT_FOUND);
+
+        assertThat(node.deploy(service(
+                                "shop", serving("web", REPOSITORY + ":v2").build()))
+                        .error())
+                .isEmpty();
+        assertThat(previous("shop", 0)).containsExactly("web: one", "web: two\twith a tab", "web: three");
+        assertThat(previous("shop/web", 1)).containsExactly("web: three");
+        try (Stream<Path> all = Files.walk(directory.resolve("previous-logs"))) {
+            assertThat(all.filter(Files::isRegularFile))
+                    .singleElement()
+                    .satisfies(f -> assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(f)))
+                            .isEqualTo("rw-------"));
+        }
+
+        assertThat(node.deploy(service(
+                                "shop", serving("web", REPOSITORY + ":bad").build()))
+                        .error())
+                .isPresent();
+        assertThat(previous("shop", 0)).containsExactly("web: cannot go on");
+
+        node.actions.setDesired("tester", SHOP, node.generation(SHOP), Optional.of(false), Map.of());
+        node.actions.purge("tester", SHOP, node.generation(SHOP), false);
+        assertThat(directory.resolve("previous-logs/shop")).doesNotExist();
+    }
+
+    @Test
+    void whatIsKeptOfALogIsBounded() throws Exception {
+        String long1 = "x".repeat(1_000);
+        node.fake.publish(REPOSITORY + ":v1", process -> {
+            for (int i = 0; i < PreviousLogs.MAX_LINES + 10; i++) {
+                process.out(i + (i % 5 == 0 ? long1 : ""));
+            }
+            return FakeProgram.serves().run(process);
+        });
+        assertThat(node.deploy(service(
+                                "shop", serving("web", REPOSITORY + ":v1").build()))
+                        .error())
+                .isEmpty();
+        node.fake.publish(REPOSITORY + ":v2", says("four"));
+        assertThat(node.deploy(service(
+                                "shop", serving("web", REPOSITORY + ":v2").build()))
+                        .error())
+                .isEmpty();
+        List<String> kept = previous("shop", 0);
+        assertThat(kept.getLast()).isEqualTo("web: " + (PreviousLogs.MAX_LINES + 9));
+        assertThat(kept).hasSizeBetween(100, PreviousLogs.MAX_LINES);
+        assertThat(Files.size(directory.resolve("previous-logs/shop/web"))).isBetween(1L << 19, 1L << 20);
     }
 }

@@ -47,6 +47,7 @@ final class TestNode implements AutoCloseable {
     Supervisor supervisor;
     StatusService status;
     Lifecycle lifecycle;
+    PreviousLogs previous;
     SecretStore secrets;
 
     /** The machine's clock, which can be put forward. */
@@ -94,7 +95,8 @@ final class TestNode implements AutoCloseable {
         locks = new ServiceLocks(clock);
         VolumeDirectories volumes = new VolumeDirectories(directory.resolve("services"), List.of());
         secrets = secretStore();
-        lifecycle = new Lifecycle(NODE, runtimes, view, volumes, secrets, true);
+        previous = new PreviousLogs(directory.resolve("previous-logs"));
+        lifecycle = new Lifecycle(NODE, runtimes, view, volumes, secrets, previous, true);
         EventStore stored = registry.events();
         Tracks tracks = new Tracks(events, stored.states(), clock);
         recovery = new Recovery(runtimes, ledger, view, lifecycle, locks, tracks);

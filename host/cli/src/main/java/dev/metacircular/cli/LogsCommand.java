@@ -21,7 +21,10 @@ final class LogsCommand implements Command {
         spec.addOption(
                 Models.value("--since", "TIME", "Not older than this: 90s, 10m, 2h, 1d12h, or 2026-01-31T12:00:00Z."));
         spec.addOption(Models.value("--tail", "N", "At most the last N lines of each component."));
-        spec.addOption(Models.flag("--previous", "Of the instance before the present one."));
+        spec.addOption(
+                Models.flag(
+                        "--previous",
+                        "Of the instance before the present one; of one that a deploy removed the last 10,000 lines or 1 MiB are kept."));
         spec.addOption(Models.value("--node", "NODE", "The service's node, where no definition names it."));
         return spec;
     }
