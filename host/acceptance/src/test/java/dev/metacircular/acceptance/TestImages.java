@@ -1,5 +1,7 @@
 package dev.metacircular.acceptance;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 
 /** Images of the node's own, each a static busybox with a script that a component runs. */
@@ -16,16 +18,31 @@ final class TestImages {
 
     private TestImages() {}
 
-    /** Makes {@code localhost/<name>:<version>} and returns its reference. */
-    static String make(String name, String version, String script) {
+    /**
+     * Makes {@code localhost/<name>:<version>} and returns its reference.
+     *
+     * @param files more of them in {@code /etc}, {@code NAME=TEXT} each
+     */
+    static String make(String name, String version, String script, String... files) {
         String reference = "localhost/" + name + ":" + version;
-        Shell.run(
-                        Map.of(),
-                        Shell.HOME.resolve("host/scripts/busybox-image").toString(),
-                        reference,
-                        "version=" + version,
-                        "run=" + script)
+        List<String> command = new ArrayList<>(List.of(
+                Shell.HOME.resolve("host/scripts/busybox-image").toString(),
+                reference,
+                "version=" + version,
+                "run=" + script));
+        command.addAll(List.of(files));
+        Shell.run(Map.of(), command.toArray(String[]::new)).ok();
+        return reference;
+    }
+
+    /** The image with a user of its own, as {@code USER} of a Dockerfile has it. */
+    static String runningAs(String user, String base) {
+        String reference = base + "-" + user;
+        String container = "acceptance-as-" + user;
+        Shell.podman("create", "--replace", "--name", container, base).ok();
+        Shell.podman("commit", "--quiet", "--change", "USER " + user, container, reference)
                 .ok();
+        Shell.podman("rm", container).ok();
         return reference;
     }
 

@@ -17,12 +17,16 @@ import dev.metacircular.runtime.InstanceSpec;
 import dev.metacircular.runtime.LogOptions;
 import dev.metacircular.runtime.LogSink;
 import dev.metacircular.runtime.Network;
+import dev.metacircular.runtime.Obstacle;
 import dev.metacircular.runtime.ProbeResult;
 import dev.metacircular.runtime.PullListener;
 import dev.metacircular.runtime.Runtime;
 import dev.metacircular.runtime.RuntimeFailure;
+import dev.metacircular.runtime.Usage;
+import dev.metacircular.runtime.UserIds;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -204,6 +208,21 @@ final class AdoptingRuntime implements Runtime {
     @Override
     public void logs(InstanceId instance, LogOptions options, LogSink sink) {
         backend.logs(instance, options, sink);
+    }
+
+    @Override
+    public Optional<UserIds> user(InstanceId instance) {
+        return backend.user(instance);
+    }
+
+    @Override
+    public Map<InstanceId, Usage> usage() {
+        return backend.usage();
+    }
+
+    @Override
+    public List<Obstacle> obstacles() {
+        return backend.obstacles();
     }
 
     @Override

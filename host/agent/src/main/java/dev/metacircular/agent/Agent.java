@@ -148,7 +148,8 @@ final class Agent implements AutoCloseable {
                 new SecretService(secrets, view),
                 new BackupService(registry.backups(), view, locks, events),
                 images,
-                new NodeFacts(node, config.services(), observations, registry, view, limits),
+                new NodeFacts(
+                        node, config.services(), observations, registry, view, limits, new ComponentUsage(runtimes)),
                 new EventService(stored, events),
                 new Doctor(config.services(), made.socket(), pki, observations)));
         ServerIdentity identity = new ServerIdentity(pki.shown());

@@ -31,13 +31,25 @@ final class ComponentLimits {
         }
     }
 
-    /** @param available whether its runtime can be asked */
-    ComponentResources resources(KnownService.Member m, boolean available) {
+    /**
+     * @param available whether its runtime can be asked
+     * @param usage what its runtime has measured
+     */
+    ComponentResources resources(KnownService.Member m, boolean available, ComponentUsage.Answer usage) {
         Component component = m.component();
         ComponentResources.Builder resources = ComponentResources.newBuilder()
                 .setService(m.id().service().value())
-                .setComponent(m.id().component().value())
-                .setReason("this version of the agent does not measure components");
+                .setComponent(m.id().component().value());
+        switch (usage) {
+            case ComponentUsage.Answer.NotMeasured(String reason) -> resources.setReason(reason);
+            case ComponentUsage.Answer.Measured(var measured) ->
+                Optional.ofNullable(measured.get(m.id()))
+                        .ifPresentOrElse(
+                                u -> resources
+                                        .setMemoryBytes(u.memoryBytes())
+                                        .setCpuNs(u.cpu().toNanos()),
+                                () -> resources.setReason("it does not run"));
+        }
         component.memoryMb().ifPresent(mb -> resources.setMemoryLimitBytes((long) mb << 20));
         component.cpus().ifPresent(resources::setCpuLimit);
         if (available) {

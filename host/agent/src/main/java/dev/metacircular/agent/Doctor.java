@@ -185,6 +185,7 @@ final class Doctor {
                 case Availability.Unavailable(String reason) -> find("runtime_" + kind, Grade.ERROR, reason, "");
             }
         });
+        observations.obstacles().forEach(o -> find("oci_runtime", Grade.ERROR, o.what(), o.mend()));
     }
 
     private void ports() {

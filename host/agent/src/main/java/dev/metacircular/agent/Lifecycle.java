@@ -89,13 +89,19 @@ final class Lifecycle {
                 ensureNetwork(runtime, a.network());
             }
         }
+        InstanceId made = create(runtime, spec);
+        volumes.give(id, component, () -> runtime.user(made));
+        return made;
+    }
+
+    private InstanceId create(Runtime runtime, InstanceSpec spec) {
         try {
             return runtime.create(spec);
         } catch (RuntimeFailure e) {
             if (e.kind() != RuntimeFailure.Kind.NOT_FOUND) {
                 throw e;
             }
-            attachments.forEach(a -> ensureNetwork(runtime, a.network()));
+            spec.networks().forEach(a -> ensureNetwork(runtime, a.network()));
             return runtime.create(spec);
         }
     }

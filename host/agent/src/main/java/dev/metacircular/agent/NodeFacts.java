@@ -14,8 +14,10 @@ import java.nio.file.FileStore;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Stream;
 
 /** What the node has, as the kernel tells it. */
@@ -29,6 +31,7 @@ final class NodeFacts {
     private final NodeView view;
     private final ComponentLimits limits;
     private final Path meminfo;
+    private final ComponentUsage usage;
 
     NodeFacts(
             Name node,
@@ -36,8 +39,9 @@ final class NodeFacts {
             Observations observations,
             Registry registry,
             NodeView view,
-            ComponentLimits limits) {
-        this(node, services, observations, registry, view, limits, Path.of("/proc/meminfo"));
+            ComponentLimits limits,
+            ComponentUsage usage) {
+        this(node, services, observations, registry, view, limits, usage, Path.of("/proc/meminfo"));
     }
 
     NodeFacts(
@@ -47,6 +51,7 @@ final class NodeFacts {
             Registry registry,
             NodeView view,
             ComponentLimits limits,
+            ComponentUsage usage,
             Path meminfo) {
         this.meminfo = meminfo;
         this.node = node;
@@ -55,6 +60,7 @@ final class NodeFacts {
         this.registry = registry;
         this.view = view;
         this.limits = limits;
+        this.usage = usage;
     }
 
     ShowNodeResponse show() {
@@ -80,11 +86,21 @@ final class NodeFacts {
                     available.getOrDefault(
                             kind, new Availability.Unavailable("this agent has no backend for it yet"))));
         }
+        Map<RuntimeKind, ComponentUsage.Answer> measured = new EnumMap<>(RuntimeKind.class);
+        for (RuntimeKind kind : RuntimeKind.values()) {
+            measured.put(
+                    kind,
+                    available.get(kind) instanceof Availability.Unavailable(String reason)
+                            ? new ComponentUsage.Answer.NotMeasured(reason)
+                            : usage.of(kind));
+        }
         view.services().stream()
                 .flatMap(known -> known.components().stream())
                 .sorted(Comparator.comparing(KnownService.Member::id))
-                .forEach(m -> response.addComponents(
-                        limits.resources(m, available.get(m.component().runtime()) instanceof Availability.Available)));
+                .forEach(m -> response.addComponents(limits.resources(
+                        m,
+                        available.get(m.component().runtime()) instanceof Availability.Available,
+                        Objects.requireNonNull(measured.get(m.component().runtime())))));
         return response.setRegistry(registry()).build();
     }
 

@@ -4,7 +4,9 @@ import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Availability;
 import dev.metacircular.runtime.Image;
 import dev.metacircular.runtime.Instance;
+import dev.metacircular.runtime.Obstacle;
 import dev.metacircular.runtime.Runtime;
+import dev.metacircular.runtime.RuntimeFailure;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -132,6 +134,19 @@ final class Observations {
             Thread.currentThread().interrupt();
             throw new Unanswered("interrupted");
         }
+    }
+
+    /** What keeps the backends' instances from running; of one that cannot be asked nothing is told here. */
+    List<Obstacle> obstacles() {
+        List<Obstacle> all = new ArrayList<>();
+        for (Runtime runtime : runtimes.all()) {
+            try {
+                all.addAll(runtime.obstacles());
+            } catch (RuntimeFailure _) {
+                // Its availability tells it.
+            }
+        }
+        return all;
     }
 
     /** Asks for the backends' own versions, which are shown until asked again; takes up to two seconds. */

@@ -65,7 +65,9 @@ final class PreviousLogs {
             }
         } catch (RuntimeFailure | IOException e) {
             boolean gone = e instanceof RuntimeFailure f && f.kind() == RuntimeFailure.Kind.NOT_FOUND;
-            LOG.log(gone ? Level.FINE : Level.WARNING, "the log of " + id + " before its removal is not kept: " + e.getMessage());
+            LOG.log(
+                    gone ? Level.FINE : Level.WARNING,
+                    "the log of " + id + " before its removal is not kept: " + e.getMessage());
         }
     }
 

@@ -7,26 +7,31 @@ import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
 import dev.metacircular.model.Volume;
 import dev.metacircular.runtime.InstanceSpec.Mount;
+import dev.metacircular.runtime.UserIds;
 import java.io.IOException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * The host's side of volumes: below the service's own directory, made where missing and writable for the component's user, or an
+ * The host's side of volumes: below the service's own directory, made where missing and given to the component's user, or an
  * absolute path that the node's configuration allows. Symbolic links that lead out of either are refused; what is mounted is the
  * path with every link resolved.
  *
- * <p>A directory that is made for a component with a numeric user is given to that user inside the user namespace of rootless podman
- * ({@link UserNamespace}); one that exists is left as it is.
+ * <p>A directory that is still empty and the agent's own is given to the user as which the component runs, inside the user namespace of
+ * rootless podman ({@link UserNamespace}); every other is left as it is.
  */
 final class VolumeDirectories {
     private static final Pattern NUMERIC_USER = Pattern.compile("(?<uid>[0-9]{1,10})(?::(?<gid>[0-9]{1,10}))?");
+    private static final String CHOWN = "cd -P -- \"$1\" && test \"$(pwd -P)\" = \"$1\" && exec chown -- \"$2\" .";
     private static final Duration CHOWN_DEADLINE = Duration.ofSeconds(20);
     private static final Duration REMOVE_DEADLINE = Duration.ofMinutes(10);
 
@@ -78,13 +83,13 @@ final class VolumeDirectories {
     List<Mount> prepare(ComponentId id, Component component) {
         List<Mount> mounts = new ArrayList<>();
         for (Volume volume : component.volumes()) {
-            Path source = volume.isServices() ? servicePath(id, component, volume) : hostPath(id, volume);
+            Path source = volume.isServices() ? servicePath(id, volume) : hostPath(id, volume);
             mounts.add(new Mount(source, volume.target(), volume.readOnly()));
         }
         return mounts;
     }
 
-    private Path servicePath(ComponentId id, Component component, Volume volume) {
+    private Path servicePath(ComponentId id, Volume volume) {
         Path wanted = ofService(id.service()).resolve(volume.source());
         try {
             Path existing = deepestExisting(wanted);
@@ -93,9 +98,6 @@ final class VolumeDirectories {
                 Files.createDirectories(ofService(id.service()));
                 Files.createDirectories(wanted);
                 requireInside(id, volume, wanted);
-                if (component.user().isPresent()) {
-                    give(id, component.user().get(), wanted);
-                }
             }
             return requireInside(id, volume, wanted);
         } catch (IOException e) {
@@ -164,24 +166,65 @@ final class VolumeDirectories {
         }
     }
 
-    private static void give(ComponentId id, String user, Path path) throws IOException {
-        Matcher m = NUMERIC_USER.matcher(user);
-        if (!m.matches() || (m.group("uid").equals("0") && "0".equals(m.group("gid")))) {
+    /**
+     * Gives the folders of its volumes to the user as which an instance of the component runs: those below the service's directory that
+     * are empty and the agent's own, which is how they are made. Everything else is somebody's already and is left as it is.
+     *
+     * @param user asked for only where there is such a folder; where it does not know, a user that the definition gives as a number counts
+     */
+    void give(ComponentId id, Component component, Supplier<Optional<UserIds>> user) {
+        List<Path> fresh = component.volumes().stream()
+                .filter(v -> v.isServices() && !v.readOnly())
+                .map(v -> requireInside(id, v, ofService(id.service()).resolve(v.source())))
+                .filter(VolumeDirectories::isFresh)
+                .toList();
+        if (fresh.isEmpty()) {
             return;
         }
-        String owner = m.group("uid") + ":" + (m.group("gid") == null ? "0" : m.group("gid"));
-        Programs.Result result =
-                Programs.run(CHOWN_DEADLINE, UserNamespace.enter(List.of("chown", owner, path.toString())));
-        if (!result.ok()) {
-            Files.deleteIfExists(path);
-            throw Problem.of(
-                            Problem.Kind.FAILED,
-                            path + " cannot be given to user " + owner + " of the container: "
-                                    + result.output().replace('\n', ' '))
-                    .at(id.toString())
-                    .next("mcp doctor shows whether the node's subordinate IDs suffice")
-                    .exception();
+        Optional<UserIds> owner = user.get()
+                .or(() -> component.user().flatMap(VolumeDirectories::numeric))
+                .filter(o -> !o.isRoot());
+        owner.ifPresent(o -> fresh.forEach(path -> give(id, o, path)));
+    }
+
+    private static boolean isFresh(Path path) {
+        try (DirectoryStream<Path> content = Files.newDirectoryStream(path)) {
+            return !content.iterator().hasNext()
+                    && ((Number) Files.getAttribute(path, "unix:uid")).longValue() == SystemUser.effectiveUid();
+        } catch (IOException _) {
+            // Not to be read: it is another's.
+            return false;
         }
+    }
+
+    private static Optional<UserIds> numeric(String user) {
+        Matcher m = NUMERIC_USER.matcher(user);
+        return m.matches()
+                ? Optional.of(new UserIds(
+                        Long.parseLong(m.group("uid")), m.group("gid") == null ? 0 : Long.parseLong(m.group("gid"))))
+                : Optional.empty();
+    }
+
+    /** By its own inode, so that a folder on the way that was replaced meanwhile leads nowhere else. */
+    private static void give(ComponentId id, UserIds owner, Path path) {
+        try {
+            Programs.Result result = Programs.run(
+                    CHOWN_DEADLINE,
+                    UserNamespace.enter(List.of("/bin/sh", "-c", CHOWN, "sh", path.toString(), owner.toString())));
+            if (result.ok()) {
+                return;
+            }
+            throw ungiven(id, owner, path, result.output().replace('\n', ' '));
+        } catch (IOException e) {
+            throw ungiven(id, owner, path, Main.describe(e));
+        }
+    }
+
+    private static ProblemException ungiven(ComponentId id, UserIds owner, Path path, String why) {
+        return Problem.of(Problem.Kind.FAILED, path + " cannot be given to user " + owner + " of the container: " + why)
+                .at(id.toString())
+                .next("mcp doctor shows whether the node's subordinate IDs suffice")
+                .exception();
     }
 
     /** Removes a service's directory with everything in it, whichever of its containers' users owns it. */

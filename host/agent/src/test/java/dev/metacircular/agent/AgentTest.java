@@ -33,6 +33,7 @@ import dev.metacircular.model.Service;
 import dev.metacircular.runtime.FakeFaults;
 import dev.metacircular.runtime.FakeProgram;
 import dev.metacircular.runtime.RuntimeFailure;
+import dev.metacircular.runtime.Usage;
 import io.grpc.CallOptions;
 import io.grpc.ClientCall;
 import io.grpc.Metadata;
@@ -306,6 +307,14 @@ class AgentTest {
         assertThat(node.getRuntimesList())
                 .extracting(r -> r.getName() + " " + r.getAvailable())
                 .containsExactly("container true", "unikernel false");
+        assertThat(node.getComponents(0).hasMemoryBytes()).isFalse();
+        assertThat(node.getComponents(0).getReason()).isEqualTo("nothing is measured here");
+        remote.fake.measure(remote.fake.listAll().getFirst().id(), new Usage(5 << 20, Duration.ofMillis(70)));
+        var measured =
+                remote.blocking().showNode(ShowNodeRequest.getDefaultInstance()).getComponents(0);
+        assertThat(measured.getMemoryBytes()).isEqualTo(5 << 20);
+        assertThat(measured.getCpuNs()).isEqualTo(70_000_000);
+        assertThat(measured.getReason()).isEmpty();
         List<LogLine> lines = all(remote.blocking()
                 .logs(LogsRequest.newBuilder().setService("shop").build()));
         assertThat(lines).extracting(LogLine::getText).containsExactly("listening");

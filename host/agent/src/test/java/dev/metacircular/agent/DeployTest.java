@@ -4,6 +4,7 @@ import static dev.metacircular.agent.TestNode.service;
 import static dev.metacircular.agent.TestNode.serving;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.metacircular.model.Component;
 import dev.metacircular.model.ComponentId;
@@ -24,6 +25,7 @@ import dev.metacircular.runtime.FakeFaults.Operation;
 import dev.metacircular.runtime.FakeProgram;
 import dev.metacircular.runtime.Instance;
 import dev.metacircular.runtime.RuntimeFailure;
+import dev.metacircular.runtime.UserIds;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -361,6 +363,31 @@ class DeployTest {
         Files.delete(home.resolve("data"));
         assertThat(node.deploy(service("shop", web)).error()).isEmpty();
         assertThat(home.resolve("data/deeper")).isDirectory();
+    }
+
+    @Test
+    void givesAVolumesFreshFolderToTheUserOfItsComponentAndLeavesEveryOtherAsItIs() throws IOException {
+        assumeTrue(SystemUser.callerIsRoot(), "only root may give files away without a user namespace");
+        Path home = directory.resolve("services/shop");
+        Files.createDirectories(home.resolve("brought"));
+        Files.writeString(home.resolve("brought/file"), "mine");
+        Component web = serving("web", IMAGE + ":v1")
+                .volumes(List.of(Volume.parse("data/deeper:/data"), Volume.parse("brought:/brought")))
+                .build();
+        node.fake.runAs(new UserIds(1234, 2345));
+        assertThat(node.deploy(service("shop", web)).error()).isEmpty();
+        assertThat(owner(home.resolve("data/deeper"))).isEqualTo("1234:2345");
+        assertThat(owner(home.resolve("data"))).isEqualTo("0:0");
+        assertThat(owner(home.resolve("brought"))).isEqualTo("0:0");
+
+        node.fake.runAs(new UserIds(77, 88));
+        Component next = serving("web", IMAGE + ":v2").volumes(web.volumes()).build();
+        assertThat(node.deploy(service("shop", next)).error()).isEmpty();
+        assertThat(owner(home.resolve("data/deeper"))).isEqualTo("1234:2345");
+    }
+
+    private static String owner(Path path) throws IOException {
+        return Files.getAttribute(path, "unix:uid") + ":" + Files.getAttribute(path, "unix:gid");
     }
 
     @Test

@@ -235,8 +235,7 @@ class MonitorTest {
     void anOperatorsRestartEndsTheFlapping() throws InterruptedException {
         InstanceId web = deployed(new RestartPolicy.UnlessStopped());
         crashTimes(web, Healing.FLAP_LIMIT);
-        node.actions.restart(
-                "tester", new Target(SHOP, Optional.empty()), node.generation(SHOP));
+        node.actions.restart("tester", new Target(SHOP, Optional.empty()), node.generation(SHOP));
         node.fake.crash(web, 7);
         pass();
         assertThat(node.status.status(Optional.of(SHOP)).getComponents(0).getMessage())

@@ -19,6 +19,7 @@ class NodeFactsTest {
                             node.registry,
                             node.view,
                             new ComponentLimits(node.runtimes, true),
+                            new ComponentUsage(node.runtimes),
                             nowhere)
                     .show();
             assertThat(shown.hasMemoryBytes()).isFalse();

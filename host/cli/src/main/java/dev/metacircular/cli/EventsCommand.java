@@ -100,8 +100,8 @@ final class EventsCommand implements Command {
                         stub -> stub.events(one).hasNext()
                                 || stub.list(registered).getComponentsList().stream()
                                         .anyMatch(c -> c.getService()
-                                                .equals(target.service().value())
-                                        && target.includes(Name.of(c.getComponent()))))
+                                                        .equals(target.service().value())
+                                                && target.includes(Name.of(c.getComponent()))))
                 .stream()
                 .anyMatch(a -> !(a instanceof Nodes.Answer.Given<Boolean>(Name _, Boolean knows)) || knows);
         if (!known) {

@@ -12,6 +12,7 @@ import dev.metacircular.model.Name;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.Instant;
 import picocli.CommandLine.Model.CommandSpec;
 
@@ -209,6 +210,18 @@ final class NodeCommands {
                                         r.getAvailable()
                                                 ? (r.getName() + " " + r.getVersion()).strip() + accelerator
                                                 : r.getName() + ": not available: " + r.getReason()));
+            }
+            Table taken = new Table("COMPONENT", "MEMORY", "OF", "CPU TIME", "CPUS AT MOST");
+            n.getComponentsList().stream()
+                    .filter(c -> c.hasMemoryBytes() || c.hasCpuNs())
+                    .forEach(c -> taken.row(
+                            c.getService() + "/" + c.getComponent(),
+                            c.hasMemoryBytes() ? Text.bytes(c.getMemoryBytes()) : "",
+                            c.hasMemoryLimitBytes() ? Text.bytes(c.getMemoryLimitBytes()) : "",
+                            c.hasCpuNs() ? Duration.ofNanos(c.getCpuNs()).toMillis() / 1_000.0 + " s" : "",
+                            c.hasCpuLimit() ? Double.toString(c.getCpuLimit()) : ""));
+            if (!taken.isEmpty()) {
+                taken.print(session.out());
             }
             n.getComponentsList().stream()
                     .filter(c -> !c.getNotEnforced().isEmpty())

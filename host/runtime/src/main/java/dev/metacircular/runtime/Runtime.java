@@ -7,6 +7,7 @@ import dev.metacircular.model.Name;
 import dev.metacircular.model.RuntimeKind;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -124,6 +125,25 @@ public interface Runtime extends AutoCloseable {
 
     /** Delivers log lines until the end of the log, or, following, until the instance ends or the sink is cancelled. */
     void logs(InstanceId instance, LogOptions options, LogSink sink);
+
+    /** Who the instance's command runs as, by its image and its specification; empty where the backend cannot tell. */
+    default Optional<UserIds> user(InstanceId instance) {
+        return Optional.empty();
+    }
+
+    /**
+     * What those that run take now, in one question; one that is missing was not measured.
+     *
+     * @throws RuntimeFailure {@code UNSUPPORTED} if nothing can be measured on this node, with the reason
+     */
+    default Map<InstanceId, Usage> usage() {
+        throw new RuntimeFailure(RuntimeFailure.Kind.UNSUPPORTED, "this backend measures nothing");
+    }
+
+    /** What is known to keep instances from running on this node; asks the backend. */
+    default List<Obstacle> obstacles() {
+        return List.of();
+    }
 
     /** One try of a check against the component's own ports or inside it; waits at most the time-out. */
     ProbeResult probe(InstanceId instance, HealthCheck check, Duration timeout);

@@ -15,7 +15,6 @@ import dev.metacircular.runtime.RuntimeFailure.Kind;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,28 +22,22 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeMap;
 
 /**
  * A node's runtime in memory, which passes the conformance suite and can be told to fail ({@link #faults}). What is made on it
  * outlives {@link #close}, as instances outlive an agent: a test may go on with the same object under another agent.
  */
 public final class FakeRuntime implements Runtime {
-    private static final long IMAGE_BYTES = 4L << 20;
-
-    private record Content(String id, FakeProgram program) {}
-
     private final Name node;
     private final RuntimeKind kind;
     private final FakeFaults faults = new FakeFaults();
     private final FakeEvents events = new FakeEvents();
-    private final Map<String, Content> registry = new HashMap<>();
-    private final Set<String> denied = new HashSet<>();
-    private final Map<String, Content> images = new TreeMap<>();
-    private final Map<String, Content> contents = new LinkedHashMap<>();
+    private final FakeImages images = new FakeImages();
     private final Map<InstanceId, FakeInstance> instances = new LinkedHashMap<>();
     private final Set<Network> networks = new HashSet<>();
+    private final Map<InstanceId, Usage> usage = new LinkedHashMap<>();
     private final List<PortMapping> taken = new ArrayList<>();
+    private Optional<UserIds> user = Optional.empty();
     private int serial;
 
     public FakeRuntime(Name node) {
@@ -57,30 +50,23 @@ public final class FakeRuntime implements Runtime {
     }
 
     /** Puts an image into the registry, from which it can be pulled; the same reference again moves the tag. */
-    public synchronized void publish(String reference, FakeProgram program) {
-        registry.put(ImageRef.parse(reference).toString(), new Content(nextId(), program));
+    public void publish(String reference, FakeProgram program) {
+        images.publish(reference, nextId(), program);
     }
 
     /** Puts an image onto the node itself. */
-    public synchronized Image install(String reference, FakeProgram program) {
-        ImageRef parsed = ImageRef.parse(reference);
-        have(parsed.toString(), new Content(nextId(), program));
-        return image(parsed).orElseThrow();
-    }
-
-    private void have(String reference, Content content) {
-        images.put(reference, content);
-        contents.put(content.id, content);
+    public Image install(String reference, FakeProgram program) {
+        return images.install(reference, nextId(), program);
     }
 
     /** Gives an image that the node has another name. */
-    public synchronized void tag(String reference, String other) {
-        images.put(other, Objects.requireNonNull(images.get(reference)));
+    public void tag(String reference, String other) {
+        images.tag(reference, other);
     }
 
     /** Has the registry refuse the node's credentials for this image. */
-    public synchronized void deny(String reference) {
-        denied.add(ImageRef.parse(reference).toString());
+    public void deny(String reference) {
+        images.deny(reference);
     }
 
     /** Has something else on the node hold a port. */
@@ -101,18 +87,12 @@ public final class FakeRuntime implements Runtime {
     public InstanceId addForeign(String name, Component component) {
         InstanceId id;
         synchronized (this) {
-            String image = component.image().toString();
+            String imageId = images.find(component.image()).orElseThrow().id();
             Identity none = new Identity(node, ComponentId.of("nobody", "nothing"), 0, "");
-            InstanceSpec spec = new InstanceSpec(
-                    none,
-                    component,
-                    Objects.requireNonNull(images.get(image)).id,
-                    List.of(),
-                    List.of(),
-                    Map.of(),
-                    false);
+            InstanceSpec spec = new InstanceSpec(none, component, imageId, List.of(), List.of(), Map.of(), false);
             id = new InstanceId(kind, nextId());
-            FakeInstance instance = new FakeInstance(id, name, Optional.of(spec), image, spec.imageId());
+            FakeInstance instance = new FakeInstance(
+                    id, name, Optional.of(spec), component.image().toString(), imageId);
             instance.labelled = false;
             instances.put(id, instance);
         }
@@ -128,6 +108,31 @@ public final class FakeRuntime implements Runtime {
     private synchronized void call(InstanceId id, String name) {
         requireFree(name);
         require(id).name = name;
+    }
+
+    /** Who every command runs as from now on. */
+    public synchronized void runAs(UserIds ids) {
+        user = Optional.of(ids);
+    }
+
+    @Override
+    public synchronized Optional<UserIds> user(InstanceId instance) {
+        require(instance);
+        return user;
+    }
+
+    /** Has an instance measured so from now on. */
+    public synchronized void measure(InstanceId id, Usage taken) {
+        usage.put(id, taken);
+    }
+
+    /** Nothing is measured on this node until {@link #measure} was called. */
+    @Override
+    public synchronized Map<InstanceId, Usage> usage() {
+        if (usage.isEmpty()) {
+            throw new RuntimeFailure(Kind.UNSUPPORTED, "nothing is measured here");
+        }
+        return Map.copyOf(usage);
     }
 
     /** Ends an instance from outside with this status, as a crash would. */
@@ -180,35 +185,18 @@ public final class FakeRuntime implements Runtime {
 
     @Override
     public Optional<Image> image(ImageRef reference) {
-        return faults.apply(Operation.IMAGE, "look up " + reference, () -> found(reference));
-    }
-
-    private synchronized Optional<Image> found(ImageRef reference) {
-        return Optional.ofNullable(images.get(reference.toString())).map(c -> view(c.id));
-    }
-
-    private Image view(String contentId) {
-        List<String> references = images.entrySet().stream()
-                .filter(e -> e.getValue().id.equals(contentId))
-                .map(Map.Entry::getKey)
-                .toList();
-        boolean pulled = registry.values().stream().anyMatch(c -> c.id.equals(contentId));
-        return new Image(contentId, references, pulled ? "sha256:" + contentId : "", IMAGE_BYTES);
+        return faults.apply(Operation.IMAGE, "look up " + reference, () -> images.find(reference));
     }
 
     @Override
     public List<Image> images() {
-        return faults.apply(Operation.IMAGE, "list images", () -> {
-            synchronized (this) {
-                return contents.keySet().stream().map(this::view).toList();
-            }
-        });
+        return faults.apply(Operation.IMAGE, "list images", images::all);
     }
 
     @Override
     public Image pull(ImageRef reference, PullListener listener) {
-        Image image = faults.apply(Operation.PULL, "pull " + reference, () -> fetch(reference));
-        listener.progress(reference.toString(), IMAGE_BYTES, IMAGE_BYTES);
+        Image image = faults.apply(Operation.PULL, "pull " + reference, () -> images.fetch(reference));
+        listener.progress(reference.toString(), FakeImages.BYTES, FakeImages.BYTES);
         return image;
     }
 
@@ -219,27 +207,9 @@ public final class FakeRuntime implements Runtime {
                 if (instances.values().stream().anyMatch(i -> i.imageId.equals(image.id()))) {
                     return false;
                 }
-                image.references().forEach(images::remove);
-                boolean named = images.values().stream().anyMatch(c -> c.id.equals(image.id()));
-                if (!named) {
-                    contents.remove(image.id());
-                }
-                return !named;
+                return images.remove(image);
             }
         });
-    }
-
-    private synchronized Image fetch(ImageRef reference) {
-        String text = reference.toString();
-        if (denied.contains(text)) {
-            throw new RuntimeFailure(Kind.DENIED, "cannot pull " + text + ": the registry refuses the credentials");
-        }
-        Content content = reference.isLocal() ? images.get(text) : registry.get(text);
-        if (content == null) {
-            throw new RuntimeFailure(Kind.NOT_FOUND, "cannot pull " + text + ": there is no such image");
-        }
-        have(text, content);
-        return view(content.id);
     }
 
     @Override
@@ -278,7 +248,7 @@ public final class FakeRuntime implements Runtime {
             return same.get().id;
         }
         requireFree(name);
-        if (!contents.containsKey(spec.imageId())) {
+        if (!images.has(spec.imageId())) {
             throw new RuntimeFailure(Kind.NOT_FOUND, "cannot create " + name + ": there is no image " + spec.imageId());
         }
         spec.networks().stream()
@@ -326,7 +296,7 @@ public final class FakeRuntime implements Runtime {
             }
         }
         FakeProcess process = new FakeProcess(instance.spec.orElseThrow(), instance.log);
-        FakeProgram program = Objects.requireNonNull(contents.get(instance.imageId)).program;
+        FakeProgram program = images.program(instance.imageId);
         instance.process = process;
         instance.state = new InstanceState.Running(Instant.now());
         instance.thread = Thread.ofVirtual().name("fake-" + instance.name).start(() -> {

@@ -18,6 +18,8 @@ final class Libpod implements AutoCloseable {
     /** A listing takes about 2 KB for each container or image. */
     private static final int MAX_ANSWER_BYTES = 64 << 20;
 
+    private static final int MAX_FILE_BYTES = 1 << 20;
+
     private static final Duration PING = Duration.ofSeconds(2);
 
     private static final Pattern SERVER = Pattern.compile("Libpod/([0-9][0-9.]*).*");
@@ -70,6 +72,15 @@ final class Libpod implements AutoCloseable {
         throw answer.status() >= 500 ? new RuntimeFailure(Kind.UNREACHABLE, message(failure), failure) : failure;
     }
 
+    /** A file of a container's, as an archive. */
+    byte[] file(Request request) {
+        Answer answer = http.call(request, deadlines.list(), MAX_FILE_BYTES);
+        if (!answer.isSuccess()) {
+            throw failure(request, answer);
+        }
+        return answer.bytes();
+    }
+
     Answer change(Request request) {
         return change(request, deadlines.call());
     }
@@ -113,6 +124,7 @@ final class Libpod implements AutoCloseable {
     /** Parts of messages of podman, netavark, rootlessport, crun and runc, the more telling ones first. */
     private static final Map<String, Kind> TELLING = ordered(
             Map.entry("address already in use", Kind.PORT_TAKEN),
+            Map.entry("cgroups in hybrid mode not supported", Kind.UNSUPPORTED),
             Map.entry("no space left on device", Kind.EXHAUSTED),
             Map.entry("disk quota exceeded", Kind.EXHAUSTED),
             Map.entry("too many open files", Kind.EXHAUSTED),

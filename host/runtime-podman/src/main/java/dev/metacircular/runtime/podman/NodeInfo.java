@@ -2,8 +2,12 @@ package dev.metacircular.runtime.podman;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.metacircular.runtime.Availability;
+import dev.metacircular.runtime.Obstacle;
 import dev.metacircular.runtime.RuntimeFailure;
 import dev.metacircular.runtime.RuntimeFailure.Kind;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -12,10 +16,24 @@ import java.util.Optional;
 /**
  * What podman tells of itself and its node.
  *
+ * @param ociRuntime what runs the containers: {@code crun}, {@code runc}
+ * @param hybrid whether cgroup v2 is mounted beside v1, both with controllers
  * @param controllers of cgroup v2, delegated to podman's user; none on v1, where an ordinary user can limit nothing
  */
-record NodeInfo(String version, boolean rootless, boolean cgroupV2, List<String> controllers) {
+record NodeInfo(
+        String version,
+        boolean rootless,
+        boolean cgroupV2,
+        List<String> controllers,
+        String ociRuntime,
+        boolean hybrid) {
+    private static final Path CGROUPS = Path.of("/sys/fs/cgroup");
+
     static NodeInfo of(JsonNode info) {
+        return of(info, CGROUPS);
+    }
+
+    static NodeInfo of(JsonNode info, Path cgroups) {
         JsonNode host = info.path("host");
         List<String> controllers = new ArrayList<>();
         host.path("cgroupControllers").forEach(c -> controllers.add(c.asText()));
@@ -23,7 +41,31 @@ record NodeInfo(String version, boolean rootless, boolean cgroupV2, List<String>
                 info.path("version").path("Version").asText("unknown"),
                 host.path("security").path("rootless").asBoolean(),
                 host.path("cgroupVersion").asText("").equals("v2"),
-                List.copyOf(controllers));
+                List.copyOf(controllers),
+                host.path("ociRuntime").path("name").asText(""),
+                isHybrid(cgroups));
+    }
+
+    /** As crun sees it: cgroup v2 mounted beside v1, and with controllers of its own. */
+    private static boolean isHybrid(Path cgroups) {
+        try {
+            return !Files.readString(cgroups.resolve("unified/cgroup.controllers"))
+                    .isBlank();
+        } catch (IOException _) {
+            return false;
+        }
+    }
+
+    /** Crun refuses every container where cgroups v1 and v2 are mounted side by side: «cgroups in hybrid mode not supported». */
+    List<Obstacle> obstacles() {
+        if (!ociRuntime.equals("crun") || !hybrid) {
+            return List.of();
+        }
+        return List.of(
+                new Obstacle(
+                        "podman runs containers by crun, which starts none on hybrid cgroups (v1 and v2 side by side, both with controllers)",
+                        "boot with systemd.unified_cgroup_hierarchy=1; or install runc and put runtime = \"runc\" below [engine] in"
+                                + " ~/.config/containers/containers.conf of podman's user, then systemctl --user restart podman.service"));
     }
 
     Availability judge() {

@@ -18,11 +18,14 @@ import dev.metacircular.runtime.InstanceSpec;
 import dev.metacircular.runtime.LogOptions;
 import dev.metacircular.runtime.LogSink;
 import dev.metacircular.runtime.Network;
+import dev.metacircular.runtime.Obstacle;
 import dev.metacircular.runtime.ProbeResult;
 import dev.metacircular.runtime.PullListener;
 import dev.metacircular.runtime.Runtime;
 import dev.metacircular.runtime.RuntimeFailure;
 import dev.metacircular.runtime.RuntimeFailure.Kind;
+import dev.metacircular.runtime.Usage;
+import dev.metacircular.runtime.UserIds;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -36,6 +39,7 @@ import java.util.concurrent.ConcurrentHashMap;
  */
 public final class PodmanRuntime implements Runtime {
     private static final Duration AVAILABILITY = Duration.ofSeconds(2);
+    private static final Duration MEASURING = Duration.ofSeconds(2);
 
     private final PodmanOptions options;
     private final Libpod libpod;
@@ -49,6 +53,7 @@ public final class PodmanRuntime implements Runtime {
     private final PodmanExec exec;
     private final PodmanEvents events;
     private final Prober prober;
+    private final ContainerUser users;
     /** Listings cost podman much, and changes of many services at once would each ask for several. */
     private final SharedQuestion<List<Instance>> ours;
 
@@ -72,6 +77,7 @@ public final class PodmanRuntime implements Runtime {
         this.logs = new Logs(libpod, containers);
         this.exec = new PodmanExec(libpod);
         this.events = new PodmanEvents(libpod, options.socket());
+        this.users = new ContainerUser(libpod, containers);
         this.prober = new Prober(containers, exec);
         String labelled = Labels.filter(Map.of(Labels.NODE, options.node().value()));
         this.ours = listing("list instances", labelled);
@@ -371,6 +377,26 @@ public final class PodmanRuntime implements Runtime {
     @Override
     public void logs(InstanceId instance, LogOptions options, LogSink sink) {
         logs.read(instance, options, sink);
+    }
+
+    @Override
+    public Optional<UserIds> user(InstanceId instance) {
+        return users.of(instance);
+    }
+
+    @Override
+    public Map<InstanceId, Usage> usage() {
+        if (!node.get(options.deadlines().call()).cgroupV2()) {
+            throw new RuntimeFailure(
+                    Kind.UNSUPPORTED, "the node has cgroups v1, where an ordinary user's containers are not measured");
+        }
+        Request request = Request.get("measure containers", Libpod.path("/containers/stats?stream=false"));
+        return Stats.of(libpod.read(request, MEASURING));
+    }
+
+    @Override
+    public List<Obstacle> obstacles() {
+        return node.get(options.deadlines().call()).obstacles();
     }
 
     @Override
