@@ -62,7 +62,7 @@ final class MountSources {
     }
 
     private List<Path> ask(InstanceId id) {
-        JsonNode container = containers.inspect("start " + id, id);
+        JsonNode container = containers.inspect("start " + Containers.shortly(id), id);
         List<Path> sources = new ArrayList<>();
         if (container.path("Config").path("Labels").has(Labels.NODE)) {
             for (JsonNode mount : container.path("Mounts")) {
@@ -74,7 +74,7 @@ final class MountSources {
         return List.copyOf(sources);
     }
 
-    private static void requireUnmoved(InstanceId id, Path source) {
+    private void requireUnmoved(InstanceId id, Path source) {
         Path real;
         try {
             real = source.toRealPath();
@@ -84,15 +84,15 @@ final class MountSources {
         } catch (IOException e) {
             throw new RuntimeFailure(
                     Kind.FAILED,
-                    "cannot start " + id + ": its volume " + source + " cannot be resolved: "
+                    "cannot start " + containers.name(id) + ": its volume " + source + " cannot be resolved: "
                             + OneLine.of(e.getClass().getSimpleName() + " " + e.getMessage()),
                     e);
         }
         if (!real.equals(source)) {
             throw new RuntimeFailure(
                     Kind.CONFLICT,
-                    "cannot start " + id + ": its volume " + source + " leads to " + real + " now, by a link"
-                            + "; put the folder itself back there, or mount it there");
+                    "cannot start " + containers.name(id) + ": its volume " + source + " leads to " + real
+                            + " now, by a link" + "; put the folder itself back there, or mount it there");
         }
     }
 }
