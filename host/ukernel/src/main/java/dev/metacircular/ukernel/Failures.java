@@ -27,7 +27,7 @@ final class Failures {
 
     private static Problem.Kind kind(VmException.Fault fault) {
         return switch (fault) {
-            case REQUEST -> Problem.Kind.INVALID;
+            case REQUEST, NAME_TAKEN -> Problem.Kind.INVALID;
             case HOST -> Problem.Kind.UNAVAILABLE;
             case VMM -> Problem.Kind.FAILED;
             case DEADLINE -> Problem.Kind.DEADLINE;

@@ -7,6 +7,8 @@ import dev.metacircular.vm.ChannelReader;
 import dev.metacircular.vm.ConsoleEvent;
 import dev.metacircular.vm.ConsoleReader;
 import dev.metacircular.vm.VirtualMachine;
+import dev.metacircular.vm.VmOutcome;
+import dev.metacircular.vm.VmState;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
@@ -113,6 +115,10 @@ final class LogsCommand implements Callable<Integer> {
     private void showConsole(VirtualMachine vm, Report report, Optional<Project> project) throws InterruptedException {
         PanicText panic = new PanicText();
         copyConsole(vm, report, panic);
+        // Before the end, and where the kernel was well, such words are the workload's.
+        if (!(vm.state() instanceof VmState.Ended(VmOutcome outcome)) || !Outcomes.kernelFailed(outcome)) {
+            return;
+        }
         panic.report()
                 .ifPresent(words -> report.progress(
                         "crash: " + cli.installation().symbols(project).brief(words)));

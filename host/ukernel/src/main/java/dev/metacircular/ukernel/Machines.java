@@ -9,6 +9,7 @@ import dev.metacircular.vm.VirtualMachine;
 import dev.metacircular.vm.VmDriver;
 import dev.metacircular.vm.VmException;
 import dev.metacircular.vm.VmId;
+import dev.metacircular.vm.VmSpec;
 import dev.metacircular.vm.VmState;
 import dev.metacircular.vm.VmStore;
 import java.io.IOException;
@@ -19,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.stream.Stream;
 
 /**
@@ -33,6 +35,7 @@ record Machines(Path state, Path cache, String searchPath) {
     static final int ENDED_KEPT = 10;
 
     private static final int NUMBERS_TRIED = 10_000;
+    private static final int STARTS_TRIED = 100;
 
     /** In the folders that the XDG base directory specification names. */
     static Machines of(Map<String, String> environment) {
@@ -122,6 +125,23 @@ record Machines(Path state, Path cache, String searchPath) {
         throw Problem.of(Problem.Kind.EXHAUSTED, "there are %d VMs of '%s'".formatted(NUMBERS_TRIED, project))
                 .next("ukernel stop NAME")
                 .exception();
+    }
+
+    /**
+     * Starts a VM of the project under the smallest free name. Another process may take a name after it was found free: then it is the next.
+     *
+     * @param spec the VM that is wanted, of a given name
+     */
+    VirtualMachine start(VmDriver driver, String project, Function<VmId, VmSpec> spec) {
+        for (int tries = 1; ; tries++) {
+            try {
+                return driver.start(spec.apply(freeId(project)));
+            } catch (VmException e) {
+                if (e.fault() != VmException.Fault.NAME_TAKEN || tries == STARTS_TRIED) {
+                    throw e;
+                }
+            }
+        }
     }
 
     /** Removes the oldest ended VMs beyond those that are kept. */

@@ -61,6 +61,15 @@ final class Outcomes {
         };
     }
 
+    /** Whether it was the kernel that failed: what it wrote last tells how. */
+    static boolean kernelFailed(VmOutcome outcome) {
+        return switch (outcome) {
+            case VmOutcome.Exited exited -> exited.cause() == ExitCause.KERNEL_PANIC;
+            case VmOutcome.EndedWithoutStatus _ -> true;
+            case VmOutcome.Killed _, VmOutcome.VmmFailed _ -> false;
+        };
+    }
+
     static ObjectNode json(VmOutcome outcome) {
         ObjectNode node = Report.object().put("outcome", brief(outcome)).put("exit_status", status(outcome));
         switch (outcome) {

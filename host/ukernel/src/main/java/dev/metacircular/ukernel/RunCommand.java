@@ -10,6 +10,7 @@ import dev.metacircular.vm.Network;
 import dev.metacircular.vm.PortForward;
 import dev.metacircular.vm.VirtualMachine;
 import dev.metacircular.vm.VmDriver;
+import dev.metacircular.vm.VmId;
 import dev.metacircular.vm.VmInfo;
 import dev.metacircular.vm.VmSpec;
 import java.net.InetAddress;
@@ -133,10 +134,10 @@ final class RunCommand implements Callable<Integer> {
         }
         Machines machines = cli.machines();
         machines.prepare();
-        VmSpec spec = spec(machines, name, file, project);
-        VmDriver driver = machines.driver(Optional.ofNullable(vmm), needed(spec));
+        // What it needs does not go by its name.
+        VmDriver driver = machines.driver(Optional.ofNullable(vmm), needed(spec(machines.freeId(name), file, project)));
         machines.prune();
-        VirtualMachine vm = driver.start(spec);
+        VirtualMachine vm = machines.start(driver, name, id -> spec(id, file, project));
         VmInfo info = vm.info();
         report.progress("run: %s on %s, %s, %d vCPU%s, %d MiB: %s"
                 .formatted(
@@ -169,10 +170,10 @@ final class RunCommand implements Callable<Integer> {
         }
     }
 
-    private VmSpec spec(Machines machines, String name, Path file, Optional<Project> project) {
+    private VmSpec spec(VmId id, Path file, Optional<Project> project) {
         Project.Run defaults = project.map(Project::run)
                 .orElseGet(() -> new Project.Run(1, 256, new Project.Net.None(), Optional.empty(), List.of()));
-        VmSpec.Builder spec = VmSpec.ofImage(machines.freeId(name), file)
+        VmSpec.Builder spec = VmSpec.ofImage(id, file)
                 .commandLine(kernelArguments)
                 .initrd(Initrd.of(ByteBuffer.wrap(configuration(defaults).toBytes())))
                 .vcpus(bounded("--vcpu", vcpus, defaults.vcpus(), 1, ProjectFile.VCPUS_MAX))

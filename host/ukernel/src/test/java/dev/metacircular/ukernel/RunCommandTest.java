@@ -4,7 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.metacircular.vm.VirtualMachine;
+import dev.metacircular.vm.VmId;
+import dev.metacircular.vm.VmSpec;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
@@ -12,6 +16,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -117,7 +123,39 @@ class RunCommandTest {
     void theWorkloadsStatusIsTheCommands() throws IOException {
         Path hello = project("c");
         Files.writeString(hello.resolve("src/main.c"), CRASHES);
-        assertThat(bench.run(hello, "run", "--", "return").status()).isEqualTo(7);
+        Workbench.Result result = bench.run(hello, "run", "--", "ukernel: panic: said by a workload");
+        assertThat(result.status()).isEqualTo(7);
+        Workbench.Result logs = bench.run(hello, "logs");
+        assertThat(logs.out()).isEqualTo(result.out()).contains("ukernel: panic: said");
+        assertThat(logs.err()).doesNotContain("crash:");
+    }
+
+    @Test
+    void aNameThatAnotherRunTakesAtTheSameTimeIsLeftToIt() throws Exception {
+        Path hello = project("c");
+        assertThat(bench.run(hello, "pack").status()).isZero();
+        Machines machines = Machines.of(bench.environment());
+        machines.prepare();
+        Path image = hello.resolve("dist/hello.img");
+        List<VmId> names = new ArrayList<>();
+        VirtualMachine vm = machines.start(machines.driver(Optional.of("qemu"), Set.of()), "hello", id -> {
+            names.add(id);
+            if (names.size() == 1) {
+                take(machines.state().resolve(id.value()));
+            }
+            return VmSpec.ofImage(id, image).build();
+        });
+        assertThat(names).containsExactly(new VmId("hello-1"), new VmId("hello-2"));
+        assertThat(vm.info().id()).isEqualTo(new VmId("hello-2"));
+        assertThat(vm.await(Duration.ofSeconds(100))).isPresent();
+    }
+
+    private static void take(Path folder) {
+        try {
+            Files.createDirectory(folder);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     @Test

@@ -112,7 +112,7 @@ public final class FirecrackerDriver implements VmDriver {
 
             @Override
             boolean bringUp(StateDirectory directory) {
-                return configure(directory, spec, initrdFile);
+                return configure(directory, spec, initrdFile, MacAddresses.here(vms));
             }
 
             @Override
@@ -149,7 +149,8 @@ public final class FirecrackerDriver implements VmDriver {
         return id.value().replace('.', '-').replace('_', '-');
     }
 
-    private static boolean configure(StateDirectory directory, VmSpec spec, Optional<Path> initrd) {
+    private static boolean configure(
+            StateDirectory directory, VmSpec spec, Optional<Path> initrd, MacAddresses addresses) {
         if (!Files.exists(directory.apiSocket())) {
             return false;
         }
@@ -170,7 +171,7 @@ public final class FirecrackerDriver implements VmDriver {
             }
             int number = 0;
             for (Network network : spec.networks()) {
-                network(api, spec.id(), network, number);
+                network(api, addresses.of(spec.id(), number), network, number);
                 number++;
             }
             api.put("/actions", FirecrackerApi.object().put("action_type", "InstanceStart"));
@@ -207,7 +208,7 @@ public final class FirecrackerDriver implements VmDriver {
                         .put("is_read_only", readOnly));
     }
 
-    private static void network(FirecrackerApi api, VmId vm, Network network, int number) throws IOException {
+    private static void network(FirecrackerApi api, String address, Network network, int number) throws IOException {
         if (network instanceof Network.Tap(String name)) {
             String id = "net" + number;
             api.put(
@@ -215,7 +216,7 @@ public final class FirecrackerDriver implements VmDriver {
                     FirecrackerApi.object()
                             .put("iface_id", id)
                             .put("host_dev_name", name)
-                            .put("guest_mac", QemuCommand.macAddress(vm, number)));
+                            .put("guest_mac", address));
         }
     }
 }

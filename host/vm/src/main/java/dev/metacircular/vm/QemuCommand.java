@@ -2,10 +2,7 @@ package dev.metacircular.vm;
 
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -60,8 +57,10 @@ final class QemuCommand {
      * The whole command line of a VM.
      *
      * @param initrd the file to give as initial RAM disk
+     * @param addresses of the interfaces
      */
-    static List<String> of(Path binary, VmSpec spec, Accelerator accelerator, Optional<Path> initrd) {
+    static List<String> of(
+            Path binary, VmSpec spec, Accelerator accelerator, Optional<Path> initrd, MacAddresses addresses) {
         List<String> words = machine(binary, accelerator, spec.vcpus(), spec.memoryMebibytes());
         words.addAll(console());
         words.addAll(List.of("-name", "guest=" + spec.id().value()));
@@ -83,7 +82,7 @@ final class QemuCommand {
         }
         int index = 0;
         for (Network network : spec.networks()) {
-            words.addAll(network(spec.id(), network, index, slot));
+            words.addAll(network(addresses.of(spec.id(), index), network, index, slot));
             index++;
             slot++;
         }
@@ -105,7 +104,7 @@ final class QemuCommand {
                 "virtio-blk-device,drive=" + id + ",bus=virtio-mmio-bus." + slot + ",rerror=report,werror=report");
     }
 
-    private static List<String> network(VmId vm, Network network, int index, int slot) {
+    private static List<String> network(String address, Network network, int index, int slot) {
         String id = "net" + index;
         String backend = switch (network) {
             case Network.User(List<PortForward> forwards) -> {
@@ -119,25 +118,7 @@ final class QemuCommand {
                 "-netdev",
                 backend,
                 "-device",
-                "virtio-net-device,netdev=" + id + ",bus=virtio-mmio-bus." + slot + ",mac=" + macAddress(vm, index));
-    }
-
-    /**
-     * The address of a VM's interface: locally administered, of one station, and the same at each start of a VM of that name, so that a switch and
-     * a DHCP server know it again. Those of other VMs are others, but for a chance of one in 2^38 for each pair.
-     */
-    static String macAddress(VmId vm, int index) {
-        byte[] digest = sha256((vm.value() + "/" + index).getBytes(StandardCharsets.UTF_8));
-        return "%02x:%02x:%02x:%02x:%02x:%02x"
-                .formatted((digest[0] & 0xfc) | 2, digest[1], digest[2], digest[3], digest[4], digest[5]);
-    }
-
-    private static byte[] sha256(byte[] bytes) {
-        try {
-            return MessageDigest.getInstance("SHA-256").digest(bytes);
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every Java has SHA-256", e);
-        }
+                "virtio-net-device,netdev=" + id + ",bus=virtio-mmio-bus." + slot + ",mac=" + address);
     }
 
     private static String hostForward(PortForward forward) {

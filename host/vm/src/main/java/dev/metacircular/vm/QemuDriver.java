@@ -114,7 +114,7 @@ public final class QemuDriver implements VmDriver {
         return new VmStart(NAME, qemu, vms, spec, acceleration, confinement.get()) {
             @Override
             List<String> command(Optional<Path> initrd) {
-                return QemuCommand.of(qemu, spec, acceleration.accelerator(), initrd);
+                return QemuCommand.of(qemu, spec, acceleration.accelerator(), initrd, MacAddresses.here(vms));
             }
 
             @Override

@@ -60,7 +60,7 @@ record StateDirectory(Path path) {
                     path, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
         } catch (FileAlreadyExistsException e) {
             throw new VmException(
-                    VmException.Fault.REQUEST,
+                    Files.isDirectory(path) ? VmException.Fault.NAME_TAKEN : VmException.Fault.REQUEST,
                     "VM " + id + " exists already (" + path + "): remove it first, or choose another name",
                     e);
         } catch (IOException e) {

@@ -8,6 +8,8 @@ public final class VmException extends RuntimeException {
     public enum Fault {
         /** The request cannot be served as it stands. */
         REQUEST,
+        /** There is a VM of that name already. */
+        NAME_TAKEN,
         /** The machine lacks something: a program, a permission, space. */
         HOST,
         /** The VMM refused, failed or did what it must not. */

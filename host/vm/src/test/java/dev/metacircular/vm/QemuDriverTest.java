@@ -135,11 +135,16 @@ class QemuDriverTest {
 
     @Test
     void theInterfacesOfVmsHaveAddressesOfTheirOwnThatStay() {
-        assertThat(QemuCommand.macAddress(new VmId("web"), 0))
-                .isEqualTo(QemuCommand.macAddress(new VmId("web"), 0))
+        Path mine = Path.of("/home/one/vms");
+        assertThat(MacAddresses.here(mine).of(new VmId("web"), 0))
+                .isEqualTo(MacAddresses.here(mine).of(new VmId("web"), 0))
                 .matches("[0-9a-f][26ae](:[0-9a-f]{2}){5}");
-        assertThat(Stream.of("web", "web-2", "api")
-                        .flatMap(name -> Stream.of(0, 1).map(index -> QemuCommand.macAddress(new VmId(name), index))))
+        assertThat(Stream.of(
+                                new MacAddresses("host", mine),
+                                new MacAddresses("another", mine),
+                                new MacAddresses("host", Path.of("/home/two/vms")))
+                        .flatMap(addresses -> Stream.of("web", "web-2", "api")
+                                .flatMap(name -> Stream.of(0, 1).map(index -> addresses.of(new VmId(name), index)))))
                 .doesNotHaveDuplicates();
     }
 

@@ -278,7 +278,7 @@ public abstract class VmDriverConformance {
 
         assertThatThrownBy(() -> start(spec))
                 .isInstanceOfSatisfying(
-                        VmException.class, e -> assertThat(e.fault()).isEqualTo(VmException.Fault.REQUEST))
+                        VmException.class, e -> assertThat(e.fault()).isEqualTo(VmException.Fault.NAME_TAKEN))
                 .hasMessageContaining("exists already");
         vm.remove();
         assertThat(start(spec).await(PATIENCE)).isPresent();
