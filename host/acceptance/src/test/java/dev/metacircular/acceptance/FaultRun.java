@@ -11,6 +11,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.UnaryOperator;
 
 /**
  * Rounds in each of which the agent is killed ({@code kill -9}) at a random moment of an operation or of a crash, together with another
@@ -38,7 +39,9 @@ final class FaultRun {
         /** The agent's clock is hours ahead from its next start on. */
         CLOCK_AHEAD,
         /** The agent's clock is hours behind from its next start on. */
-        CLOCK_BEHIND
+        CLOCK_BEHIND,
+        /** The registry's file is cut off after the kill, and its last snapshot is of before the act. */
+        REGISTRY_CUT
     }
 
     /** @param gone how long podman's socket is gone */
@@ -48,6 +51,8 @@ final class FaultRun {
     /** The agent looks every two seconds, and more rarely where a look takes long. */
     private static final Duration EVENTS_LIMIT = Duration.ofSeconds(40);
 
+    private static final Duration A_LOOK = Duration.ofMillis(2_500);
+    private static final Duration IN_FLIGHT = Duration.ofSeconds(2);
     private static final Duration AFTERWARDS = Duration.ofSeconds(5);
     /** After so many crashes a component would flap: its count is taken back by a restart on request. */
     private static final int CRASHES_BETWEEN_RESTARTS = 3;
@@ -106,7 +111,8 @@ final class FaultRun {
         pause(AFTERWARDS.toMillis());
         Round quiet = new Round(world, Act.NOTHING, state);
         Round.Expectation nothing = Round.Expectation.nothing();
-        state = awaitRight(quiet, nothing, awaitSettled(quiet, nothing), Round.Starts.NONE);
+        state = awaitRight(
+                quiet, nothing, awaitSettled(quiet, nothing), now -> quiet.check(nothing, now, Round.Starts.NONE));
     }
 
     /** What was done, and how long it took until all was as it should be again. */
@@ -140,6 +146,9 @@ final class FaultRun {
         Round round = new Round(world, act, state);
         if (fault == Fault.DISK_FULL) {
             world.fill();
+        } else if (fault == Fault.REGISTRY_CUT) {
+            world.defineAs(state.registered());
+            world.node.mcp("backup").ok();
         }
         Round.Expectation expected;
         if (actsWhileDead) {
@@ -158,12 +167,11 @@ final class FaultRun {
         if (fault == Fault.CLOCK_AHEAD || fault == Fault.CLOCK_BEHIND) {
             clock.set(Duration.ofHours(fault == Fault.CLOCK_AHEAD ? 3 : -3));
         }
-        start(fault, relief);
-        Instant begun = Instant.now();
-        Round.State now = awaitSettled(round, expected);
-        settled.add(Duration.between(begun, Instant.now()));
-        tell("  as desired after %d ms".formatted(settled.getLast().toMillis()));
-        state = awaitRight(round, expected, now, Round.Starts.afterKill(fault == Fault.DISK_FULL));
+        if (fault == Fault.REGISTRY_CUT) {
+            lose(round, expected);
+        } else {
+            comeBack(round, expected, fault, relief);
+        }
         clock.reset();
         if (crashes >= CRASHES_BETWEEN_RESTARTS) {
             crashes = 0;
@@ -171,13 +179,44 @@ final class FaultRun {
             Round restart = new Round(world, Act.RESTART, state);
             title = "the restart after " + title;
             Round.Expectation done = Round.Expectation.restart(true);
-            state = awaitRight(restart, done, awaitSettled(restart, done), Round.Starts.NONE);
+            state = awaitRight(
+                    restart, done, awaitSettled(restart, done), now -> restart.check(done, now, Round.Starts.NONE));
         }
+    }
+
+    private void comeBack(Round round, Round.Expectation expected, Fault fault, long relief) {
+        start(fault, relief);
+        Instant begun = Instant.now();
+        Round.State now = awaitSettled(round, expected);
+        settled.add(Duration.between(begun, Instant.now()));
+        tell("  as desired after %d ms".formatted(settled.getLast().toMillis()));
+        Round.Starts starts = Round.Starts.afterKill(fault == Fault.DISK_FULL);
+        state = awaitRight(round, expected, now, n -> round.check(expected, n, starts));
+    }
+
+    /** The registry with all that the round did is lost: what runs goes on, and an operator brings back what should be. */
+    private void lose(Round round, Round.Expectation expected) {
+        FaultLoss loss = new FaultLoss(world, expected.act());
+        // What podman had begun when the agent died is done by then.
+        pause(IN_FLIGHT.toMillis());
+        Map<String, String> running = loss.running();
+        FaultLoss.cut(world, random);
+        world.node.start();
+        Instant begun = Instant.now();
+        pause(A_LOOK.toMillis());
+        loss.requireStillRunning(running);
+        loss.requireTold(state.lastEvent());
+        loss.repair();
+        Round.State now = awaitSettled(round, expected);
+        settled.add(Duration.between(begun, Instant.now()));
+        tell("  as desired, with the operator's help, after %d ms"
+                .formatted(settled.getLast().toMillis()));
+        state = awaitRight(round, expected, now, n -> round.checkLoss(expected.act(), n));
     }
 
     private static boolean canBe(Fault fault) {
         return switch (fault) {
-            case NONE, PODMAN_GONE, CLOCK_AHEAD, CLOCK_BEHIND -> true;
+            case NONE, PODMAN_GONE, CLOCK_AHEAD, CLOCK_BEHIND, REGISTRY_CUT -> true;
             case DISK_FULL -> Node.ROOT;
         };
     }
@@ -200,7 +239,7 @@ final class FaultRun {
                     world.node.start();
                 }
             }
-            case NONE, CLOCK_AHEAD, CLOCK_BEHIND -> world.node.start();
+            case NONE, CLOCK_AHEAD, CLOCK_BEHIND, REGISTRY_CUT -> world.node.start();
         }
     }
 
@@ -221,7 +260,7 @@ final class FaultRun {
                     world.node.mcp("stop", FaultWorld.GUEST);
                     yield Round.Expectation.guest(mcp(act, "purge", FaultWorld.GUEST), false);
                 }
-                world.define(FaultWorld.GUEST, FaultWorld.component("web", world.v1));
+                world.defineGuest();
                 yield Round.Expectation.guest(mcp(act, "deploy", FaultWorld.GUEST), true);
             }
             case NOTHING -> Round.Expectation.nothing();
@@ -267,12 +306,13 @@ final class FaultRun {
      * Waits until what the round may have done is what is told of it: the agent looks every two seconds, so that an event may come
      * later than what it tells. One that comes too often is found in the next round.
      */
-    private Round.State awaitRight(Round round, Round.Expectation expected, Round.State settled, Round.Starts starts) {
+    private Round.State awaitRight(
+            Round round, Round.Expectation expected, Round.State settledState, UnaryOperator<Round.State> check) {
         Instant until = Instant.now().plus(EVENTS_LIMIT);
-        Round.State now = settled;
+        Round.State now = settledState;
         while (true) {
             try {
-                return round.check(expected, now, starts);
+                return check.apply(now);
             } catch (AssertionError e) {
                 if (Instant.now().isAfter(until)) {
                     throw e;

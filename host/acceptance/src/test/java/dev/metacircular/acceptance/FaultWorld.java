@@ -86,7 +86,7 @@ final class FaultWorld implements AutoCloseable {
         define(MORTAL, component("web", v1));
         define(SWITCHED, component("web", v1));
         defineMoved(v1);
-        define(GUEST, component("web", v1));
+        defineGuest();
         Shell.run(
                         node.environment(),
                         "sh",
@@ -107,6 +107,21 @@ final class FaultWorld implements AutoCloseable {
 
     void define(String service, String... components) {
         node.define(service, String.join("\n", components));
+    }
+
+    /** Has the definitions of what a killed operation may have left half done say what is registered. */
+    void defineAs(Map<String, Registered> registered) {
+        for (String service : List.of(SWITCHED, GUEST)) {
+            Registered web = registered.get(service + "/web");
+            if (web != null) {
+                node.define(service, "active = " + web.desired().equals("running") + "\n" + component("web", v1));
+            }
+        }
+        defineMoved(Round.in(registered, MOVED + "/a").image());
+    }
+
+    void defineGuest() {
+        define(GUEST, component("web", v1));
     }
 
     void defineMoved(String image) {

@@ -189,6 +189,50 @@ final class Round {
         } catch (AssertionError e) {
             throw new AssertionError(e.getMessage() + "; done: " + expected.done() + "; events: " + of, e);
         }
+        return after(events, now);
+    }
+
+    /**
+     * Checks what holds also where the registry was lost with what the round did, and an operator has brought back what should be: the
+     * snapshot may be of before the agent took note of the round's first run.
+     */
+    State checkLoss(FaultRun.Act act, State now) {
+        List<JsonNode> events = world.eventsAfter(lastEvent);
+        RoundEvents of = new RoundEvents(events, touched);
+        try {
+            untouchedIsUntouched(now.containers());
+            same("events of what nobody touched", List.of(), of.ofOthers());
+            same("agent_started", 1L, of.count("agent_started"));
+            same("registry_restored", 1L, of.count("registry_restored"));
+            switch (act) {
+                case RESTART, CRASH -> {
+                    String component = FaultWorld.MORTAL + "/web";
+                    Node.Container c = in(now.containers(), component);
+                    same("its instance", before(component).id(), c.id());
+                    boolean began = !c.startedAt().equals(before(component).startedAt());
+                    between("begins", 0, began ? 1 : 0, of.begins());
+                }
+                case DEPLOY -> {
+                    same(
+                            "images of one deploy",
+                            now.image(),
+                            in(now.registered(), FaultWorld.MOVED + "/b").image());
+                    for (String component : List.of(FaultWorld.MOVED + "/a", FaultWorld.MOVED + "/b")) {
+                        same(
+                                component + "'s image",
+                                now.image(),
+                                in(now.containers(), component).image());
+                    }
+                }
+                case SWITCH, GUEST, NOTHING -> {}
+            }
+        } catch (AssertionError e) {
+            throw new AssertionError(e.getMessage() + "; events: " + of, e);
+        }
+        return after(events, now);
+    }
+
+    private State after(List<JsonNode> events, State now) {
         long last = events.stream().mapToLong(e -> e.get("id").asLong()).max().orElse(lastEvent);
         return new State(now.containers(), now.registered(), now.belongings(), last);
     }
