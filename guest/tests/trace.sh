@@ -69,7 +69,7 @@ grep ' passed, 0 failed' "$work/log" > /dev/null && tail -n 1 "$work/log" | grep
 if awk -v spans="$spans" '
     /^begin / { begun++ }
     /^end / { ended++ }
-    /^lost / { lost_begun += $4; lost_ended += $5; if ($2 != $4 + $5) bad = 1; losses++ }
+    /^lost / { lost_begun += $4; lost_ended += $5; if ($2 != $3 + $4 + $5 + $6 + $7) bad = 1; losses++ }
     END {
         printf "in the channel: %d begins and %d ends, %d and %d lost, said in %d records\n", begun, ended, lost_begun, lost_ended, losses
         exit bad || begun + lost_begun != spans || ended + lost_ended != spans || losses == 0
