@@ -1,9 +1,7 @@
 //! The machine as a whole: its wall clock and its end.
 const std = @import("std");
 const x86 = @import("arch/x86.zig");
-const cpu = @import("arch/cpu.zig");
-const lapic = @import("arch/lapic.zig");
-const traps = @import("arch/traps.zig");
+const smp = @import("arch/smp.zig");
 const clock = @import("arch/clock.zig");
 const lock = @import("sched/lock.zig");
 const scheduler = @import("sched/scheduler.zig");
@@ -33,17 +31,10 @@ pub fn shutDown(status: i32, cause: Cause, text: []const u8) noreturn {
     }
     // With the lock held nobody is in the middle of anything when the others are stopped.
     lock.acquire();
-    stopOthers();
+    smp.stopOthers();
     report.write();
     channel.writeExit(status, @intFromEnum(cause), text);
     end();
-}
-
-/// The other CPUs stand still from here, whatever they do. One of them may hold the kernel lock: nothing may take it any more.
-fn stopOthers() void {
-    if (!cpu.areSeveral()) return;
-    @atomicStore(u32, &traps.panic_halt, 1, .seq_cst);
-    lapic.sendNmiToOthers();
 }
 
 /// Called with the other CPUs standing still and locks in any state.

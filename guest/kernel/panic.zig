@@ -2,8 +2,7 @@
 //! end of the machine.
 const std = @import("std");
 const x86 = @import("arch/x86.zig");
-const cpu = @import("arch/cpu.zig");
-const lapic = @import("arch/lapic.zig");
+const smp = @import("arch/smp.zig");
 const serial = @import("arch/serial.zig");
 const traps = @import("arch/traps.zig");
 const options = @import("options.zig").chosen;
@@ -16,7 +15,7 @@ var entered: std.atomic.Value(bool) = .init(false);
 pub fn panic(message: []const u8, first_trace_address: ?usize) noreturn {
     x86.cli();
     if (entered.swap(true, .seq_cst)) again();
-    stopOthers();
+    smp.stopOthers();
     serial.print("\nukernel: panic: {s}\n", .{message});
     backtrace(first_trace_address orelse @returnAddress(), @frameAddress());
     finish(message);
@@ -26,7 +25,7 @@ pub fn panic(message: []const u8, first_trace_address: ?usize) noreturn {
 pub fn panicWithFrame(message: []const u8, frame: *const traps.Frame) noreturn {
     x86.cli();
     if (entered.swap(true, .seq_cst)) again();
-    stopOthers();
+    smp.stopOthers();
     serial.print("\nukernel: panic: {s}\n", .{message});
     printFrame(frame, x86.readCr2());
     backtrace(frame.rip, frame.rbp);
@@ -38,12 +37,6 @@ fn again() noreturn {
     const start_tsc = x86.rdtsc();
     while (x86.rdtsc() -% start_tsc < 20_000_000_000) x86.pause();
     machine.end();
-}
-
-fn stopOthers() void {
-    if (!cpu.areSeveral()) return;
-    @atomicStore(u32, &traps.panic_halt, 1, .seq_cst);
-    lapic.sendNmiToOthers();
 }
 
 pub fn printFrame(frame: *const traps.Frame, cr2: u64) void {

@@ -76,8 +76,9 @@ pub fn sendInitToOthers() void {
 pub fn sendStartToOthers(vector: u8) void {
     write(Register.command_low, all_but_self | 0x4600 | @as(u32, vector));
 }
-pub fn sendNmiToOthers() void {
-    write(Register.command_low, all_but_self | 0x4400);
+pub fn sendNmi(lapic_id: u32) void {
+    write(Register.command_high, lapic_id << 24);
+    write(Register.command_low, 0x4400);
 }
 
 fn ioapicWrite(register: u32, value: u32) void {

@@ -54,6 +54,23 @@ pub fn leaveIdle() void {
     answerFlush();
 }
 
+/// The other CPUs stand still from here, whatever they do: one of them may hold the kernel lock, and nothing may take it any more. Those that
+/// still start could not take an interrupt, and the machine would end by it: they stand still when they arrive.
+pub fn stopOthers() void {
+    if (!cpu.areSeveral()) return;
+    @atomicStore(u32, &traps.panic_halt, 1, .seq_cst);
+    const own = lapic.id();
+    for (cpu.all[0..cpu.count]) |other| {
+        if (!other.online.load(.seq_cst) or other.lapic_id == own) continue;
+        lapic.sendNmi(other.lapic_id);
+    }
+}
+
+/// Of a CPU that has just said that it is there.
+pub fn standStillIfStopped() void {
+    if (@atomicLoad(u32, &traps.panic_halt, .seq_cst) != 0) x86.haltForever();
+}
+
 pub fn kick(other: *cpu.PerCpu) void {
     other.reschedule.store(true, .release);
     if (other != cpu.this()) lapic.sendInterrupt(other.lapic_id, traps.Vector.reschedule);

@@ -92,7 +92,7 @@ pub fn install() void {
     x86.wrmsr(x86.Msr.cstar, @intFromPtr(&syscall_entry));
 }
 
-/// Set before the NMI that makes the other CPUs stand still for a panic.
+/// Set before the NMI that makes the other CPUs stand still for the end.
 pub export var panic_halt: u32 = 0;
 
 comptime {

@@ -6,6 +6,7 @@ const x86 = @import("../arch/x86.zig");
 const cpu = @import("../arch/cpu.zig");
 const traps = @import("../arch/traps.zig");
 const lapic = @import("../arch/lapic.zig");
+const smp = @import("../arch/smp.zig");
 const clock = @import("../arch/clock.zig");
 const entry = @import("entry.zig");
 const frames = @import("../mem/frames.zig");
@@ -105,5 +106,6 @@ fn ap_main(index: u32) callconv(.c) noreturn {
     x86.writeCr3(x86.readCr3());
     state.flush_done.store(state.flush_wanted.load(.seq_cst), .seq_cst);
     state.online.store(true, .seq_cst);
+    smp.standStillIfStopped();
     scheduler.idleLoop(tasks.reapEnded);
 }
