@@ -18,11 +18,16 @@ final class Failures {
         return switch (e) {
             case ProblemException known -> known.problem();
             case ImageException image -> Problem.of(Problem.Kind.FAILED, String.valueOf(image.getMessage()));
-            case VmException vm -> Problem.of(kind(vm.fault()), String.valueOf(vm.getMessage()));
+            case VmException vm -> problem(vm);
             default ->
                 Problem.of(Problem.Kind.INTERNAL, "ukernel failed in a way that it should not: " + e)
                         .next("run it again with UKERNEL_DEBUG=1 for the stack trace, and report it");
         };
+    }
+
+    private static Problem problem(VmException e) {
+        Problem problem = Problem.of(kind(e.fault()), e.what());
+        return e.remedy().map(problem::next).orElse(problem);
     }
 
     private static Problem.Kind kind(VmException.Fault fault) {

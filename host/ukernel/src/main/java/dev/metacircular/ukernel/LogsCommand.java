@@ -16,11 +16,9 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 /** Shows what a VM wrote. */
 @Command(
@@ -37,8 +35,8 @@ final class LogsCommand implements Callable<Integer> {
     @Mixin
     private JsonOption options = new JsonOption();
 
-    @Parameters(arity = "0..1", paramLabel = "NAME", description = "The VM; without it the newest of the project here.")
-    private @Nullable String name;
+    @Mixin
+    private NamedVm named = new NamedVm();
 
     @Option(
             names = {"-f", "--follow"},
@@ -64,10 +62,6 @@ final class LogsCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
-        Optional<String> wanted = Optional.ofNullable(name);
-        Optional<Project> project = wanted.isPresent() ? Optional.empty() : Optional.of(cli.project());
-        VirtualMachine vm = cli.machines().find(wanted, project, false);
-        Report report = cli.report(options.json);
         ChannelMessage.Level least = Stream.of(ChannelMessage.Level.values())
                 .filter(each -> each.name().toLowerCase(Locale.ROOT).equals(level))
                 .findFirst()
@@ -75,6 +69,9 @@ final class LogsCommand implements Callable<Integer> {
         if (recordsAlone && consoleAlone) {
             throw invalid("--records and --console together: expected one of them, or neither for both");
         }
+        Optional<Project> project = named.project(cli);
+        VirtualMachine vm = named.find(cli);
+        Report report = cli.report(options.json);
         if (recordsAlone) {
             showRecords(vm, report, project, least);
         } else if (consoleAlone) {

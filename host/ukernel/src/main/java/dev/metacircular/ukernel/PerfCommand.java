@@ -15,11 +15,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 /** Shows where a VM's time and memory go. */
 @Command(
@@ -47,11 +44,11 @@ final class PerfCommand implements Callable<Integer> {
     @Mixin
     private JsonOption options = new JsonOption();
 
-    @Parameters(arity = "0..1", paramLabel = "NAME", description = "The VM; without it the newest of the project here.")
-    private @Nullable String name;
+    @Mixin
+    private NamedVm named = new NamedVm();
 
-    @Option(names = "--width", paramLabel = "COLUMNS", description = "The terminal's unless told.")
-    private @Nullable Integer width;
+    @Mixin
+    private WidthOption width = new WidthOption();
 
     PerfCommand(Cli cli) {
         this.cli = cli;
@@ -59,16 +56,14 @@ final class PerfCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
-        Optional<String> wanted = Optional.ofNullable(name);
-        VirtualMachine vm =
-                cli.machines().find(wanted, wanted.isPresent() ? Optional.empty() : Optional.of(cli.project()), false);
+        int columns = width.columns(cli, "perf");
+        VirtualMachine vm = named.find(cli);
         Report report = cli.report(options.json);
         Performance performance = Performance.of(vm);
         if (!performance.answered()) {
             report.progress(
                     "warning: the guest's kernel did not answer within 5 s: what is shown is older, or missing");
         }
-        int columns = width == null ? Terminal.columns(cli.environment()) : Math.clamp(width, 40, 10_000);
         int bar = Math.max(10, columns - LABEL_COLUMNS - NUMBER_COLUMNS);
         report.line("%s, %s on %s"
                 .formatted(

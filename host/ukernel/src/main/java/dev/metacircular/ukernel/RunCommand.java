@@ -282,13 +282,7 @@ final class RunCommand implements Callable<Integer> {
     }
 
     private static int bounded(String option, @Nullable Integer value, int otherwise, int min, int max) {
-        if (value == null) {
-            return otherwise;
-        }
-        if (value < min || value > max) {
-            throw invalid(option + " is " + value, min + " to " + max);
-        }
-        return value;
+        return value == null ? otherwise : Bounds.check("run", option, value, min, max);
     }
 
     private static RuntimeException invalid(String what, String expected) {

@@ -1,6 +1,5 @@
 package dev.metacircular.ukernel;
 
-import dev.metacircular.model.Problem;
 import dev.metacircular.vm.VirtualMachine;
 import dev.metacircular.vm.VmOutcome;
 import dev.metacircular.vm.VmState;
@@ -42,10 +41,7 @@ final class StopCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
-        if (graceSeconds < 0 || graceSeconds > GRACE_MAX_SECONDS) {
-            throw Problem.of(Problem.Kind.INVALID, "--time is " + graceSeconds + ": expected 0 to " + GRACE_MAX_SECONDS)
-                    .exception();
-        }
+        Bounds.check("stop", "--time", graceSeconds, 0, GRACE_MAX_SECONDS);
         Optional<String> wanted = Optional.ofNullable(name);
         VirtualMachine vm =
                 cli.machines().find(wanted, wanted.isPresent() ? Optional.empty() : Optional.of(cli.project()), true);

@@ -8,16 +8,15 @@ import dev.metacircular.vm.TraceEntry;
 import dev.metacircular.vm.VirtualMachine;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 /** Shows what a VM traced. */
 @Command(
@@ -35,8 +34,8 @@ final class TraceCommand implements Callable<Integer> {
     @Mixin
     private JsonOption options = new JsonOption();
 
-    @Parameters(arity = "0..1", paramLabel = "NAME", description = "The VM; without it the newest of the project here.")
-    private @Nullable String name;
+    @Mixin
+    private NamedVm named = new NamedVm();
 
     @Option(
             names = "--export",
@@ -57,8 +56,8 @@ final class TraceCommand implements Callable<Integer> {
     @Option(names = "--depth", paramLabel = "N", description = "Shows no more than N levels below a root.")
     private @Nullable Integer depth;
 
-    @Option(names = "--width", paramLabel = "COLUMNS", description = "The terminal's unless told.")
-    private @Nullable Integer width;
+    @Mixin
+    private WidthOption width = new WidthOption();
 
     TraceCommand(Cli cli) {
         this.cli = cli;
@@ -66,12 +65,10 @@ final class TraceCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws InterruptedException {
-        check("--last", last, 1, Integer.MAX_VALUE);
-        int columns = width == null ? Terminal.columns(cli.environment()) : check("--width", width, 20, 10_000);
-        int levels = depth == null ? DEPTH_MAX : check("--depth", depth, 0, DEPTH_MAX);
-        Optional<String> wanted = Optional.ofNullable(name);
-        VirtualMachine vm =
-                cli.machines().find(wanted, wanted.isPresent() ? Optional.empty() : Optional.of(cli.project()), false);
+        Bounds.check("trace", "--last", last, 1, Integer.MAX_VALUE);
+        int columns = width.columns(cli, "trace");
+        int levels = depth == null ? DEPTH_MAX : Bounds.check("trace", "--depth", depth, 0, DEPTH_MAX);
+        VirtualMachine vm = named.find(cli);
         Report report = cli.report(options.json);
         Trace trace = Trace.of(vm);
         if (!export.isEmpty()) {
@@ -82,8 +79,8 @@ final class TraceCommand implements Callable<Integer> {
         warn(trace, report);
         if (trace.spans().isEmpty() && trace.eventCount() == 0) {
             report.progress(
-                    "nothing was traced: spans need a kernel that traces (kernel = \"net\" or \"full\" in [build]) and"
-                            + " \"trace\" among the [capabilities]");
+                    "nothing was traced: either nothing has happened yet that the workload traces, or it cannot: spans need a"
+                            + " kernel that traces (kernel = \"net\" or \"full\" in [build]) and \"trace\" among the [capabilities]");
         }
         List<Trace.Span> roots = trace.roots();
         List<Trace.Span> shown = roots.subList(Math.max(0, roots.size() - last), roots.size());
@@ -139,7 +136,10 @@ final class TraceCommand implements Callable<Integer> {
         try {
             Files.writeString(file, format.apply(new TraceExport(vm.info(), trace)) + "\n");
         } catch (IOException e) {
-            throw Problem.of(Problem.Kind.FAILED, "cannot write the trace (" + e + ")")
+            throw Problem.of(
+                            Problem.Kind.FAILED,
+                            "cannot write the trace: "
+                                    + (e instanceof NoSuchFileException ? "there is no such folder" : e.getMessage()))
                     .at(file.toString())
                     .next("name a file in a folder that you can write to")
                     .exception();
@@ -197,14 +197,5 @@ final class TraceCommand implements Callable<Integer> {
                 .put("cpu", event.place().cpu());
         node.set("fields", fields);
         return node;
-    }
-
-    private static int check(String option, int value, int min, int max) {
-        if (value < min || value > max) {
-            throw Problem.of(Problem.Kind.INVALID, option + " is " + value + ": expected " + min + " to " + max)
-                    .next("ukernel trace --help")
-                    .exception();
-        }
-        return value;
     }
 }

@@ -53,7 +53,7 @@ final class FirecrackerErrors {
     private static VmException error(String text, String message) {
         Optional<Known> known =
                 KNOWN.stream().filter(k -> k.pattern.matcher(message).find()).findFirst();
-        return known.map(k -> new VmException(k.fault, text + "\n" + k.remedy))
+        return known.map(k -> new VmException(k.fault, text, k.remedy))
                 .orElseGet(() -> new VmException(Fault.VMM, text));
     }
 }

@@ -59,12 +59,10 @@ final class QemuErrors {
         if (forward.find()) {
             return new VmException(
                     Fault.REQUEST,
-                    "VM " + id + " did not start: QEMU says: " + shown + "\n"
-                            + taken(
-                                    forward.group(1).equals("tcp")
-                                            ? PortForward.Protocol.TCP
-                                            : PortForward.Protocol.UDP,
-                                    Integer.parseInt(forward.group(2))));
+                    "VM " + id + " did not start: QEMU says: " + shown,
+                    taken(
+                            forward.group(1).equals("tcp") ? PortForward.Protocol.TCP : PortForward.Protocol.UDP,
+                            Integer.parseInt(forward.group(2))));
         }
         for (Known known : KNOWN) {
             Matcher matcher = known.pattern.matcher(errors);
@@ -72,16 +70,16 @@ final class QemuErrors {
                 String remedy = matcher.groupCount() > 0 && matcher.group(1) != null
                         ? known.remedy.replace("IFACE", matcher.group(1))
                         : known.remedy;
-                return new VmException(known.fault, "VM " + id + " did not start: QEMU says: " + shown + "\n" + remedy);
+                return new VmException(known.fault, "VM " + id + " did not start: QEMU says: " + shown, remedy);
             }
         }
         return new VmException(Fault.VMM, "VM " + id + " did not start: QEMU says: " + shown);
     }
 
     private static String taken(PortForward.Protocol protocol, int port) {
-        String next = "; publish the guest's port on another one, such as " + (port < 65_535 ? port + 1 : port - 1);
+        String next = ", or publish the guest's port on another one, such as " + (port < 65_535 ? port + 1 : port - 1);
         return PortOwner.of(protocol, port)
-                .map(owner -> "port " + port + " is taken by process " + owner + ": end it" + next)
+                .map(owner -> "port " + port + " is taken by process " + owner + ": end that" + next)
                 .orElse("port " + port
                         + " is taken by a process that this user may not see, or may not be used by this user: "
                         + "see who has it with: sudo ss -ltunp" + next);
