@@ -8,13 +8,11 @@ import java.net.Socket;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
-import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -23,8 +21,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -34,6 +30,8 @@ public final class Monitor {
     private static final Duration LIMIT = Duration.ofSeconds(60);
     private static final int SERVICES = 20;
     private static final int COMPONENTS = 1_000;
+    /** The last quarter's resident memory over the second's, at most. */
+    private static final double GROWTH = 1.1;
 
     public static void main(String[] a) throws Exception {
         switch (a[0]) {
@@ -255,9 +253,7 @@ public final class Monitor {
         Path operator = Files.createDirectories(directory.resolve("operator/services")).getParent();
         Path socket = directory.resolve("podman/podman.sock");
         Files.createDirectories(socket.getParent());
-        AtomicInteger lists = new AtomicInteger();
-        List<String> listing = new CopyOnWriteArrayList<>(List.of("[]"));
-        serve(socket, listing, lists);
+        ListedPodman podman = new ListedPodman(socket);
         Files.writeString(directory.resolve("agent/agent.toml"), "\n[podman]\nsocket = \"" + socket + "\"\n", StandardOpenOption.APPEND);
         String address = Files.readAllLines(directory.resolve("agent/agent.toml")).stream()
                 .filter(l -> l.startsWith("listen")).findFirst().orElseThrow().replaceAll(".*\"(.*)\".*", "$1");
@@ -271,23 +267,23 @@ public final class Monitor {
             StringBuilder file = new StringBuilder("name = \"s" + s + "\"\nnode = \"thousand\"\n");
             for (int c = 0; c < COMPONENTS / 20; c++) {
                 file.append("\n[[components]]\nname = \"c" + c + "\"\nimage = \"registry.example:5000/app:v1\"\nports = [\"127.0.0.1:" + (1_024 + s * 100 + c) + ":8080\"]\ndesired = \"ignore\"\n");
-                containers.append(containers.length() == 1 ? "" : ",").append(container(s, c));
+                containers.append(containers.length() == 1 ? "" : ",").append(ListedPodman.container(s, c));
             }
             Files.writeString(operator.resolve("services/s" + s + ".toml"), file);
             names.add("s" + s);
         }
         run(operator, with(names, mcp, "deploy"));
-        listing.set(0, containers.append("]").toString());
+        podman.list(containers.append("]").toString());
         // Desired running from now on; each is found running already.
         for (String name : names) {
             Path file = operator.resolve("services/" + name + ".toml");
             Files.writeString(file, Files.readString(file).replace("desired = \"ignore\"\n", ""));
         }
         run(operator, mcp, "sync");
-        double same = look(agent.pid(), lists);
+        double same = look(agent.pid(), podman);
         // From now on one of them differs at each look, as it does where something goes on.
-        listing.add(containers.toString().replaceFirst("x\"}]$", "y\"}]"));
-        double changing = look(agent.pid(), lists);
+        podman.list(containers.toString(), containers.toString().replaceFirst("x\"}]$", "y\"}]"));
+        double changing = look(agent.pid(), podman);
         String status = out(operator, mcp, "status", "--json");
         long running = Pattern.compile("\"observed\":\"running\"").matcher(status).results().count();
         agent.destroy();
@@ -299,15 +295,15 @@ public final class Monitor {
     }
 
     /** Milliseconds of CPU for each look, over half a minute and more. */
-    private static double look(long agent, AtomicInteger lists) throws Exception {
-        int warm = lists.get();
-        while (lists.get() < warm + 10) {
+    private static double look(long agent, ListedPodman podman) throws Exception {
+        int warm = podman.listed();
+        while (podman.listed() < warm + 10) {
             Thread.sleep(100);
         }
         long cpu = cpuTicks(agent);
-        int before = lists.get();
+        int before = podman.listed();
         Thread.sleep(40_000);
-        return (cpuTicks(agent) - cpu) * 10.0 / (lists.get() - before);
+        return (cpuTicks(agent) - cpu) * 10.0 / (podman.listed() - before);
     }
 
     private static Process startAgent(String program, Path directory) throws Exception {
@@ -331,69 +327,7 @@ public final class Monitor {
         return Long.parseLong(fields[11]) + Long.parseLong(fields[12]);
     }
 
-    /** A container as podman lists it, about 2 KB. */
-    private static String container(int service, int component) {
-        String name = "s" + service + "-c" + component;
-        return """
-                {"AutoRemove":false,"Command":["serve","--listen","0.0.0.0:8080"],"Created":"2026-11-21T10:00:00Z","CreatedAt":"","Exited":false,"ExitedAt":-62135596800,\
-                "ExitCode":0,"Id":"%064x","Image":"registry.example:5000/app:v1","ImageID":"%064x","IsInfra":false,"Labels":{\
-                "dev.metacircular.node":"thousand","dev.metacircular.service":"s%d","dev.metacircular.component":"c%d","dev.metacircular.generation":"1",\
-                "dev.metacircular.document":"%064x","dev.metacircular.image":"registry.example:5000/app:v1"},"Mounts":["/data"],"Names":["%s"],"Namespaces":{},\
-                "Networks":["mc.s%d"],"Pid":%d,"Pod":"","PodName":"","Ports":[{"host_ip":"127.0.0.1","container_port":8080,"host_port":%d,"range":1,"protocol":"tcp"}],\
-                "Size":null,"StartedAt":1795255200,"State":"running","Status":"Up 2 hours","Padding":"%s"}"""
-                .formatted(service * 1_000 + component + 1, 7, service, component, 1, name, service, 1_000 + service * 100 + component,
-                        1_024 + service * 100 + component, "x".repeat(1_000));
-    }
-
-    private static void serve(Path socket, List<String> listing, AtomicInteger lists) throws IOException {
-        ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
-        server.bind(UnixDomainSocketAddress.of(socket));
-        Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rwxrwxrwx"));
-        Thread.startVirtualThread(() -> {
-            while (true) {
-                try {
-                    SocketChannel client = server.accept();
-                    Thread.startVirtualThread(() -> answer(client, listing, lists));
-                } catch (IOException e) {
-                    return;
-                }
-            }
-        });
-    }
-
-    private static void answer(SocketChannel client, List<String> listing, AtomicInteger lists) {
-        try (client) {
-            ByteBuffer head = ByteBuffer.allocate(65_536);
-            String request = "";
-            while (!request.contains("\r\n\r\n")) {
-                if (client.read(head) < 0) {
-                    return;
-                }
-                request = new String(head.array(), 0, head.position(), StandardCharsets.UTF_8);
-            }
-            String path = request.split(" ")[1];
-            String body = "{}";
-            if (path.contains("/events")) {
-                client.write(ByteBuffer.wrap("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".getBytes(StandardCharsets.US_ASCII)));
-                Thread.sleep(Duration.ofHours(1));
-            } else if (path.contains("/containers/json")) {
-                body = listing.get(lists.incrementAndGet() % listing.size());
-            } else if (path.contains("/images/json") || path.contains("/networks/json")) {
-                body = "[]";
-            }
-            byte[] content = body.getBytes(StandardCharsets.UTF_8);
-            String answer = "HTTP/1.1 200 OK\r\nServer: Libpod/4.3.1 (linux)\r\nContent-Type: application/json\r\nContent-Length: " + content.length + "\r\nConnection: close\r\n\r\n";
-            client.write(ByteBuffer.wrap(answer.getBytes(StandardCharsets.US_ASCII)));
-            ByteBuffer out = ByteBuffer.wrap(content);
-            while (out.hasRemaining()) {
-                client.write(out);
-            }
-        } catch (IOException | InterruptedException e) {
-            // The agent went away.
-        }
-    }
-
-    /** Deploys, crashes, restarts, stops and asks for so long; the agent's resident memory must not grow. */
+    /** Deploys, crashes, restarts, stops and asks for so long; fails if the agent's resident memory grows. */
     private static void churn(String mcp, Path operator, Path podman, String image, long agent, int seconds) throws Exception {
         long end = System.nanoTime() + Duration.ofSeconds(seconds).toNanos();
         List<Double> resident = new ArrayList<>();
@@ -439,9 +373,12 @@ public final class Monitor {
         int part = Math.max(1, resident.size() / 4);
         double early = median(resident.subList(part, Math.min(resident.size(), 2 * part)));
         double late = median(resident.subList(resident.size() - part, resident.size()));
-        System.out.printf("%-56s %8.1f MiB in the second quarter, %.1f in the last, %d turns in %d s, %d steps failed%n", "the agent's resident memory", early, late, turns, seconds, failures);
+        System.out.printf("%-56s %8.1f MiB in the second quarter, %.1f in the last (promise: at most a tenth more), %d turns in %d s, %d steps failed%n", "the agent's resident memory", early, late, turns, seconds, failures);
         if (failures > turns / 5) {
             throw new IllegalStateException("more than one turn in five went wrong");
+        }
+        if (late > GROWTH * early) {
+            throw new IllegalStateException("the agent's resident memory grows");
         }
     }
 
