@@ -131,15 +131,17 @@ final class Lifecycle {
         runtimes.of(instance).stop(instance, GRACE);
     }
 
-    /** Removes an instance in whose place another comes, or came back, and keeps the end of its log. */
+    /** Removes an instance, and keeps the end of its log as long as its component is registered. */
     void retire(ComponentId id, InstanceId instance) {
-        previous.keep(id, runtimes.of(instance), instance);
+        boolean stays =
+                view.service(id.service()).flatMap(s -> s.find(id.component())).isPresent();
+        if (stays) {
+            previous.keep(id, runtimes.of(instance), instance);
+        }
         remove(instance);
-    }
-
-    /** Forgets what was kept of a component that is no more. */
-    void forgetLog(ComponentId id) {
-        previous.forget(id);
+        if (!stays) {
+            previous.forget(id);
+        }
     }
 
     /** Forgets what was kept of a service. */

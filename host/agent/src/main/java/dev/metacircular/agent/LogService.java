@@ -18,7 +18,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.Set;
 
 /** Reads the logs of one or several components, merged by time. */
 final class LogService {
@@ -139,7 +138,6 @@ final class LogService {
                     .exception();
         }
         long generation = registered.map(KnownService::generation).orElse(Long.MAX_VALUE);
-        Set<ComponentId> kept = before ? previous.of(service) : Set.of();
         List<Source> sources = new ArrayList<>();
         for (ComponentId id : ids) {
             Instance chosen = Instances.chosen(instances, id, generation).orElseThrow();
@@ -148,7 +146,7 @@ final class LogService {
                 continue;
             }
             Optional<Instance> earlier = before(instances, id, chosen);
-            if (earlier.isPresent() || kept.contains(id)) {
+            if (earlier.isPresent() || previous.has(id)) {
                 sources.add(new Source(id, earlier));
             }
         }

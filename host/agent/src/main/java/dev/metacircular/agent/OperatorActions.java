@@ -289,12 +289,12 @@ final class OperatorActions {
                         .next("run the command again")
                         .exception();
             }
+            lifecycle.forgetLogs(name);
             RegistryEvent event =
                     events.ofService(name, EventLog.Kind.PURGED, "by " + by + (data ? ", with its data" : ""));
             events.recorded(registry.forget(name, baseGeneration, event), event);
             view.refresh(name);
             removed.add("service " + name);
-            lifecycle.forgetLogs(name);
             if (data) {
                 lifecycle.forgetSecrets(name).forEach(s -> removed.add("secret " + s));
                 removeData(name, removed);

@@ -185,18 +185,10 @@ final class PlanExecutor {
                 }
             }
             case Operation.Commit(String _) -> throw new IllegalStateException("the commit is not carried out here");
-            case Operation.Remove(ComponentId id, String instance, String _) -> remove(id, existing(instance));
+            case Operation.Remove(ComponentId id, String instance, String _) ->
+                lifecycle.retire(id, existing(instance));
         }
         return Optional.empty();
-    }
-
-    private void remove(ComponentId id, InstanceId instance) {
-        if (items.containsKey(id)) {
-            lifecycle.retire(id, instance);
-        } else {
-            lifecycle.remove(instance);
-            lifecycle.forgetLog(id);
-        }
     }
 
     private InstanceId create(ComponentId id, ImageRef ref, long generation) {

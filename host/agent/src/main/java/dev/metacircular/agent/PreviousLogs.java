@@ -14,6 +14,7 @@ import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileAttribute;
@@ -26,7 +27,6 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Set;
-import java.util.TreeSet;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 
@@ -91,20 +91,9 @@ final class PreviousLogs {
         return directory.resolve(id.service().value()).resolve(id.component().value());
     }
 
-    /** The components of a service of which something is kept. */
-    Set<ComponentId> of(Name service) {
-        Set<ComponentId> ids = new TreeSet<>();
-        try (DirectoryStream<Path> files = Files.newDirectoryStream(directory.resolve(service.value()))) {
-            for (Path file : files) {
-                String name = String.valueOf(file.getFileName());
-                if (Name.isValid(name)) {
-                    ids.add(new ComponentId(service, Name.of(name)));
-                }
-            }
-        } catch (IOException _) {
-            // Nothing is kept of it.
-        }
-        return ids;
+    /** Whether something is kept of the component. */
+    boolean has(ComponentId id) {
+        return Files.exists(file(id));
     }
 
     /** The lines that are wanted, oldest first; none if nothing is kept. */
@@ -139,10 +128,16 @@ final class PreviousLogs {
         }
     }
 
+    /** With what a sudden end left half written. */
     void forget(Name service) {
-        of(service).forEach(this::forget);
-        try {
-            Files.deleteIfExists(directory.resolve(service.value()));
+        Path folder = directory.resolve(service.value());
+        try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+            for (Path file : files) {
+                Files.delete(file);
+            }
+            Files.delete(folder);
+        } catch (NoSuchFileException _) {
+            // Nothing is kept of it.
         } catch (IOException e) {
             LOG.log(Level.WARNING, "cannot remove the kept logs of " + service + ": " + Main.describe(e));
         }

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.metacircular.contract.v1.LogLine;
 import dev.metacircular.contract.v1.LogsRequest;
+import dev.metacircular.model.Component;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
@@ -188,9 +189,39 @@ class LogServiceTest {
                 .isPresent();
         assertThat(previous("shop", 0)).containsExactly("web: cannot go on");
 
+        // As a sudden end of the agent leaves it.
+        Files.createFile(directory.resolve("previous-logs/shop/.newweb"));
         node.actions.setDesired("tester", SHOP, node.generation(SHOP), Optional.of(false), Map.of());
         node.actions.purge("tester", SHOP, node.generation(SHOP), false);
         assertThat(directory.resolve("previous-logs/shop")).doesNotExist();
+    }
+
+    @Test
+    void nothingIsKeptOfAComponentThatIsNotRegistered() throws Exception {
+        node.fake.publish(REPOSITORY + ":bad", process -> {
+            process.out("cannot go on");
+            return 1;
+        });
+        assertThat(node.deploy(service(
+                                "shop", serving("web", REPOSITORY + ":bad").build()))
+                        .error())
+                .isPresent();
+        assertThat(directory.resolve("previous-logs/shop/web")).doesNotExist();
+
+        node.fake.publish(REPOSITORY + ":v1", says("one"));
+        Component web = serving("web", REPOSITORY + ":v1").build();
+        assertThat(node.deploy(service(
+                                "shop", web, serving("api", REPOSITORY + ":v1").build()))
+                        .error())
+                .isEmpty();
+        node.fake.publish(REPOSITORY + ":v2", says("two"));
+        assertThat(node.deploy(service(
+                                "shop", web, serving("api", REPOSITORY + ":v2").build()))
+                        .error())
+                .isEmpty();
+        assertThat(directory.resolve("previous-logs/shop/api")).exists();
+        assertThat(node.deploy(service("shop", web)).error()).isEmpty();
+        assertThat(directory.resolve("previous-logs/shop/api")).doesNotExist();
     }
 
     @Test
