@@ -90,8 +90,22 @@ final class Lifecycle {
             }
         }
         InstanceId made = create(runtime, spec);
-        volumes.give(id, component, () -> runtime.user(made));
+        try {
+            volumes.give(id, component, () -> runtime.user(made));
+        } catch (RuntimeException e) {
+            // Left there, it would be started over folders that it cannot write to.
+            removeUnused(runtime, made, e);
+            throw e;
+        }
         return made;
+    }
+
+    private static void removeUnused(Runtime runtime, InstanceId made, RuntimeException why) {
+        try {
+            runtime.remove(made);
+        } catch (RuntimeFailure e) {
+            why.addSuppressed(e);
+        }
     }
 
     private InstanceId create(Runtime runtime, InstanceSpec spec) {

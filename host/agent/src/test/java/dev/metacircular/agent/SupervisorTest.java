@@ -10,6 +10,7 @@ import dev.metacircular.model.Desired;
 import dev.metacircular.model.InstanceState;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.RestartPolicy;
+import dev.metacircular.model.Volume;
 import dev.metacircular.runtime.FakeFaults;
 import dev.metacircular.runtime.FakeFaults.Operation;
 import dev.metacircular.runtime.FakeProgram;
@@ -18,6 +19,7 @@ import dev.metacircular.runtime.InstanceId;
 import dev.metacircular.runtime.RuntimeFailure;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -81,6 +83,33 @@ class SupervisorTest {
         Agent.dropGone(node.view, node.runtimes);
         assertThat(node.registry.stopRequests()).isEmpty();
         assertThat(node.view.stopRequested(web.id())).isFalse();
+    }
+
+    @Test
+    void noStopThatWasAskedForIsForgottenWhileTheRuntimeDoesNotAnswer() {
+        Instance web = deployed(new RestartPolicy.UnlessStopped());
+        node.lifecycle.stop(web.id());
+        node.fake.faults().set(Operation.LIST, new FakeFaults.Fault.Fails(RuntimeFailure.Kind.UNREACHABLE, "gone"));
+        Agent.dropGone(node.view, node.runtimes);
+        assertThat(node.registry.stopRequests()).containsExactly(web.id().value());
+    }
+
+    @Test
+    void whatCannotHaveItsFoldersIsMadeAnewRatherThanStarted() throws InterruptedException {
+        Component web = serving("web", IMAGE)
+                .volumes(List.of(Volume.parse("data:/data")))
+                .restart(new RestartPolicy.Always())
+                .build();
+        assertThat(node.deploy(service("shop", web)).error()).isEmpty();
+        node.fake.remove(node.only(WEB).id());
+        node.fake.faults().set(Operation.USER, new FakeFaults.Fault.Fails(RuntimeFailure.Kind.FAILED, "no"));
+        pass();
+        assertThat(node.instances(WEB)).isEmpty();
+        node.fake.faults().clear();
+        node.clock.advance(Duration.ofMinutes(1));
+        node.settle();
+        assertThat(runs()).isTrue();
+        assertThat(node.eventKinds()).contains("start_failed", "recreated");
     }
 
     @Test

@@ -14,6 +14,7 @@ public final class FakeFaults {
         PULL,
         NETWORK,
         CREATE,
+        USER,
         START,
         STOP,
         REMOVE,

@@ -116,7 +116,11 @@ public final class FakeRuntime implements Runtime {
     }
 
     @Override
-    public synchronized Optional<UserIds> user(InstanceId instance) {
+    public Optional<UserIds> user(InstanceId instance) {
+        return faults.apply(Operation.USER, "ask for the user of " + instance, () -> userOf(instance));
+    }
+
+    private synchronized Optional<UserIds> userOf(InstanceId instance) {
         require(instance);
         return user;
     }
