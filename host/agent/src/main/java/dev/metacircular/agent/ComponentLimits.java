@@ -1,6 +1,5 @@
 package dev.metacircular.agent;
 
-import dev.metacircular.contract.v1.ComponentResources;
 import dev.metacircular.model.Component;
 import dev.metacircular.runtime.RuntimeFailure;
 import java.util.Optional;
@@ -29,32 +28,5 @@ final class ComponentLimits {
             // Its runtime cannot be asked, which is told of it anyway.
             return Optional.empty();
         }
-    }
-
-    /**
-     * @param available whether its runtime can be asked
-     * @param usage what its runtime has measured
-     */
-    ComponentResources resources(KnownService.Member m, boolean available, ComponentUsage.Answer usage) {
-        Component component = m.component();
-        ComponentResources.Builder resources = ComponentResources.newBuilder()
-                .setService(m.id().service().value())
-                .setComponent(m.id().component().value());
-        switch (usage) {
-            case ComponentUsage.Answer.NotMeasured(String reason) -> resources.setReason(reason);
-            case ComponentUsage.Answer.Measured(var measured) ->
-                Optional.ofNullable(measured.get(m.id()))
-                        .ifPresentOrElse(
-                                u -> resources
-                                        .setMemoryBytes(u.memoryBytes())
-                                        .setCpuNs(u.cpu().toNanos()),
-                                () -> resources.setReason("it does not run"));
-        }
-        component.memoryMb().ifPresent(mb -> resources.setMemoryLimitBytes((long) mb << 20));
-        component.cpus().ifPresent(resources::setCpuLimit);
-        if (available) {
-            notEnforced(component).ifPresent(resources::setNotEnforced);
-        }
-        return resources.build();
     }
 }

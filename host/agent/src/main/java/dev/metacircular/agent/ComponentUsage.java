@@ -34,7 +34,7 @@ final class ComponentUsage {
         try {
             Map<InstanceId, Usage> taken = runtime.usage();
             Map<ComponentId, Usage> usage = new HashMap<>();
-            for (Instance i : runtime.list()) {
+            for (Instance i : runtime.look()) {
                 Usage one = taken.get(i.id());
                 if (one != null && i.identity().isPresent()) {
                     usage.merge(i.identity().get().component(), one, ComponentUsage::sum);

@@ -1,9 +1,11 @@
 package dev.metacircular.agent;
 
+import dev.metacircular.contract.v1.ComponentResources;
 import dev.metacircular.contract.v1.RegistryFacts;
 import dev.metacircular.contract.v1.RegistryLoss;
 import dev.metacircular.contract.v1.RuntimeState;
 import dev.metacircular.contract.v1.ShowNodeResponse;
+import dev.metacircular.model.Component;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.registry.Registry;
@@ -18,6 +20,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.stream.Stream;
 
 /** What the node has, as the kernel tells it. */
@@ -97,11 +100,38 @@ final class NodeFacts {
         view.services().stream()
                 .flatMap(known -> known.components().stream())
                 .sorted(Comparator.comparing(KnownService.Member::id))
-                .forEach(m -> response.addComponents(limits.resources(
+                .forEach(m -> response.addComponents(resources(
                         m,
                         available.get(m.component().runtime()) instanceof Availability.Available,
                         Objects.requireNonNull(measured.get(m.component().runtime())))));
         return response.setRegistry(registry()).build();
+    }
+
+    /**
+     * @param available whether its runtime can be asked
+     * @param usage what its runtime has measured
+     */
+    private ComponentResources resources(KnownService.Member m, boolean available, ComponentUsage.Answer usage) {
+        Component component = m.component();
+        ComponentResources.Builder resources = ComponentResources.newBuilder()
+                .setService(m.id().service().value())
+                .setComponent(m.id().component().value());
+        switch (usage) {
+            case ComponentUsage.Answer.NotMeasured(String reason) -> resources.setReason(reason);
+            case ComponentUsage.Answer.Measured(var measured) ->
+                Optional.ofNullable(measured.get(m.id()))
+                        .ifPresentOrElse(
+                                u -> resources
+                                        .setMemoryBytes(u.memoryBytes())
+                                        .setCpuNs(u.cpu().toNanos()),
+                                () -> resources.setReason("it does not run"));
+        }
+        component.memoryMb().ifPresent(mb -> resources.setMemoryLimitBytes((long) mb << 20));
+        component.cpus().ifPresent(resources::setCpuLimit);
+        if (available) {
+            limits.notEnforced(component).ifPresent(resources::setNotEnforced);
+        }
+        return resources.build();
     }
 
     private RegistryFacts registry() {
