@@ -9,6 +9,7 @@ import dev.metacircular.registry.Registry;
 import dev.metacircular.registry.RegistryEvent;
 import dev.metacircular.registry.RegistryException;
 import dev.metacircular.registry.Restored;
+import dev.metacircular.runtime.RuntimeFailure;
 import dev.metacircular.runtime.podman.PodmanOptions;
 import dev.metacircular.runtime.podman.PodmanRuntime;
 import dev.metacircular.runtime.podman.RegistryOptions;
@@ -34,6 +35,8 @@ final class Agent implements AutoCloseable {
     private static final Duration SNAPSHOT_EVERY = Duration.ofHours(1);
     private static final Duration LOOK_EVERY = Duration.ofMinutes(1);
     private static final Duration CERTIFICATES_EVERY = Duration.ofHours(6);
+    private static final Duration GONE_FIRST = Duration.ofMinutes(10);
+    private static final Duration GONE_EVERY = Duration.ofHours(6);
     private static final Duration IMAGES_FIRST = Duration.ofMinutes(10);
     private static final Duration IMAGES_EVERY = Duration.ofHours(6);
 
@@ -91,7 +94,7 @@ final class Agent implements AutoCloseable {
         registry.onDamage(failure::complete);
         Ledger ledger = new RegistryLedger(registry);
         EventLog events = new EventLog(ledger, clock);
-        NodeView view = new NodeView(node, registry, ledger, clock);
+        NodeView view = new NodeView(node, registry, ledger, System::nanoTime);
         locks = new ServiceLocks(clock);
         Backends.Made made = backends.make(directory, config);
         runtimes = made.runtimes().adopting(node, view);
@@ -170,8 +173,8 @@ final class Agent implements AutoCloseable {
                                 "the look at the certificates", LOOK_EVERY, CERTIFICATES_EVERY, certificates::look),
                         new Housekeeping.Chore(
                                 "the look for what was removed elsewhere",
-                                IMAGES_FIRST,
-                                IMAGES_EVERY,
+                                GONE_FIRST,
+                                GONE_EVERY,
                                 () -> dropGone(view, runtimes)),
                         new Housekeeping.Chore(
                                 "the collection of images", IMAGES_FIRST, IMAGES_EVERY, () -> images.collect(false))));
@@ -188,23 +191,23 @@ final class Agent implements AutoCloseable {
                 + r.lostSince() + " is lost, revoked tokens included; the damaged file is " + r.damaged()
                 + "; nothing is stopped for what the old rows say until mcp sync, deploy, start or stop of the service";
         LOG.severe(message);
-        return new RegistryEvent(
-                clock.instant(),
-                "",
-                "",
-                EventLog.Kind.REGISTRY_RESTORED.toString(),
-                message,
-                false,
-                config.alert().isPresent());
+        return EventLog.event(
+                clock, config.alert().isPresent(), EventLog.Entry.ofNode(EventLog.Kind.REGISTRY_RESTORED, message));
     }
 
     /** In this order: what was asked to end and is in no later listing is gone. */
     static void dropGone(NodeView view, Runtimes runtimes) {
         Set<String> asked = new HashSet<>(view.stopRequests());
-        if (!asked.isEmpty()) {
-            runtimes.listAll().forEach(i -> asked.remove(i.id().value()));
-            view.dropStopRequests(asked);
+        if (asked.isEmpty()) {
+            return;
         }
+        try {
+            runtimes.listAll().forEach(i -> asked.remove(i.id().value()));
+        } catch (RuntimeFailure _) {
+            // Nothing is known to be gone; that the runtime does not answer is an event of its own.
+            return;
+        }
+        asked.forEach(view::clearStop);
     }
 
     /** The machine's, put on or back by a property that tests of a stepped clock set. */

@@ -145,6 +145,10 @@ final class EventLog {
             return new Entry(service.value(), "", kind, message, false, false);
         }
 
+        static Entry ofNode(Kind kind, String message) {
+            return new Entry("", "", kind, message, false, false);
+        }
+
         Entry asNet() {
             return new Entry(service, component, kind, message, true, quiet);
         }
@@ -165,7 +169,7 @@ final class EventLog {
     }
 
     void node(Kind kind, String message) {
-        record(List.of(new Entry("", "", kind, message, false, false)), List.of());
+        record(List.of(Entry.ofNode(kind, message)), List.of());
     }
 
     void service(Name service, Kind kind, String message) {
@@ -208,16 +212,25 @@ final class EventLog {
 
     /** Records that a backend can be asked again, or no longer. */
     void availability(RuntimeKind runtime, boolean available, String message) {
-        RegistryEvent event = event(new Entry(
-                "", "", available ? Kind.RUNTIME_AVAILABLE : Kind.RUNTIME_UNAVAILABLE, message, false, false));
+        RegistryEvent event =
+                event(Entry.ofNode(available ? Kind.RUNTIME_AVAILABLE : Kind.RUNTIME_UNAVAILABLE, message));
         recorded(List.of(new StoredEvent(ledger.recordAvailability(runtime.toString(), available, event), event)));
     }
 
     private RegistryEvent event(Entry e) {
+        return event(clock, alerts.isPresent(), e);
+    }
+
+    /**
+     * What is to be recorded of it now, for a registry that is still to be opened.
+     *
+     * @param alerts whether the node has an alert command
+     */
+    static RegistryEvent event(Clock clock, boolean alerts, Entry e) {
         String text = e.message().length() <= MAX_MESSAGE_CHARS
                 ? e.message()
                 : e.message().substring(0, MAX_MESSAGE_CHARS) + "…";
-        boolean alert = alerts.isPresent() && !e.quiet() && e.kind().urgency() != Urgency.NONE;
+        boolean alert = alerts && !e.quiet() && e.kind().urgency() != Urgency.NONE;
         return new RegistryEvent(
                 clock.instant(), e.service(), e.component(), e.kind().toString(), text, e.net(), alert);
     }

@@ -22,7 +22,7 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /** Makes, starts, stops and removes instances; whoever calls it holds the service's lock. */
 final class Lifecycle {
-    private static final Duration GRACE = Duration.ofSeconds(10);
+    static final Duration GRACE = Duration.ofSeconds(10);
     /** So many of a failed instance's last lines go into the message. */
     static final int LOG_TAIL_LINES = 20;
 

@@ -14,9 +14,7 @@ import dev.metacircular.registry.RegisteredService;
 import dev.metacircular.registry.Registry;
 import dev.metacircular.runtime.Instance;
 import dev.metacircular.runtime.InstanceId;
-import java.time.Clock;
 import java.time.Duration;
-import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -24,6 +22,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 
 /**
@@ -31,29 +30,32 @@ import java.util.stream.Collectors;
  * through it. Safe for any number of threads; a service is seen as it was before or after a change, never in between.
  */
 final class NodeView {
-    /** Grace and answer included. */
-    private static final Duration LONGEST_STOP = Duration.ofSeconds(60);
+    /** A runtime takes so much longer at most to carry out a stop than the grace that it gives. */
+    private static final Duration STOP_MARGIN = Duration.ofSeconds(50);
+
+    private static final Duration LONGEST_STOP = Lifecycle.GRACE.plus(STOP_MARGIN);
 
     private final Name node;
     private final Registry registry;
     private final Ledger ledger;
     private final Map<Name, KnownService> services = new ConcurrentSkipListMap<>();
     /** With when they were made, or taken over from an agent that died. */
-    private final Map<String, Instant> stopRequests = new ConcurrentHashMap<>();
+    private final Map<String, Long> stopRequests = new ConcurrentHashMap<>();
 
-    private final Clock clock;
+    private final LongSupplier nanos;
     /** The generations of services whose rows came from a snapshot. */
     private final Map<Name, Long> restored = new ConcurrentHashMap<>();
     /** Adopted instances by their IDs. */
     private final Map<String, AdoptedInstance> adopted = new ConcurrentHashMap<>();
 
-    NodeView(Name node, Registry registry, Ledger ledger, Clock clock) {
-        this.clock = clock;
+    /** @param nanos a monotonic clock, as {@link System#nanoTime} */
+    NodeView(Name node, Registry registry, Ledger ledger, LongSupplier nanos) {
+        this.nanos = nanos;
         this.node = node;
         this.registry = registry;
         this.ledger = ledger;
         registry.services().forEach(this::put);
-        registry.stopRequests().forEach(i -> stopRequests.put(i, clock.instant()));
+        registry.stopRequests().forEach(i -> stopRequests.put(i, nanos.getAsLong()));
         refreshAdopted();
         restored.putAll(registry.restoredServices());
     }
@@ -188,14 +190,18 @@ final class NodeView {
     /** Writes down that an instance's end is asked for; to be called before it is. */
     void requestStop(InstanceId instance) {
         ledger.recordStopRequest(instance.value());
-        stopRequests.put(instance.value(), clock.instant());
+        stopRequests.put(instance.value(), nanos.getAsLong());
     }
 
     /** Forgets it; costs nothing where there is none. */
     void clearStop(InstanceId instance) {
-        if (stopRequests.containsKey(instance.value())) {
-            ledger.clearStopRequest(instance.value());
-            stopRequests.remove(instance.value());
+        clearStop(instance.value());
+    }
+
+    void clearStop(String instance) {
+        if (stopRequests.containsKey(instance)) {
+            ledger.clearStopRequest(instance);
+            stopRequests.remove(instance);
         }
     }
 
@@ -204,21 +210,13 @@ final class NodeView {
         return Set.copyOf(stopRequests.keySet());
     }
 
-    /** Forgets the requests of these, which are gone. */
-    void dropStopRequests(Set<String> instances) {
-        for (String instance : instances) {
-            ledger.clearStopRequest(instance);
-            stopRequests.remove(instance);
-        }
-    }
-
     boolean stopRequested(InstanceId instance) {
         return stopRequests.containsKey(instance.value());
     }
 
     /** Whether its end was asked for so long ago that the request has never reached it if it still runs. */
     boolean isStopOverdue(InstanceId instance) {
-        Instant since = stopRequests.get(instance.value());
-        return since != null && since.plus(LONGEST_STOP).isBefore(clock.instant());
+        Long since = stopRequests.get(instance.value());
+        return since != null && nanos.getAsLong() - since > LONGEST_STOP.toNanos();
     }
 }

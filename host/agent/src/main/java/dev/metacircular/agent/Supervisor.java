@@ -325,7 +325,7 @@ final class Supervisor {
     private void heal(KnownService service, KnownService.Member m, List<Instance> own, long beganNanos) {
         for (Instance spare : spares(service, m, own)) {
             lifecycle.retire(m.id(), spare.id());
-            events.component(m.id(), EventLog.Kind.ORPHAN_REMOVED, "one instance too many: " + spare.id());
+            events.component(m.id(), EventLog.Kind.ORPHAN_REMOVED, "one instance too many: " + spare.name());
         }
         note(service, m, own, beganNanos);
         Healing.Action action = look(service, m, own);
@@ -407,10 +407,14 @@ final class Supervisor {
                 return;
             }
             lifecycle.remove(instance.id());
+            boolean undone = recovery.wasUndone(id, Instances.generation(instance));
             events.component(
-                    id, EventLog.Kind.ORPHAN_REMOVED, "left over by a deploy that was undone: " + instance.id());
+                    id,
+                    EventLog.Kind.ORPHAN_REMOVED,
+                    (undone ? "left over by a deploy that was undone: " : "nothing accounts for it: ")
+                            + instance.name());
         } catch (RuntimeFailure | RegistryException e) {
-            LOG.log(Level.WARNING, "cannot remove " + instance.id() + " now: " + e.getMessage());
+            LOG.log(Level.WARNING, "cannot remove " + instance.name() + " now: " + e.getMessage());
         }
     }
 

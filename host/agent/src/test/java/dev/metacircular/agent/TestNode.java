@@ -58,6 +58,11 @@ final class TestNode implements AutoCloseable {
             ahead = ahead.plus(by);
         }
 
+        /** As a monotonic clock tells it. */
+        long nanos() {
+            return System.nanoTime() + ahead.toNanos();
+        }
+
         @Override
         public ZoneOffset getZone() {
             return ZoneOffset.UTC;
@@ -90,7 +95,7 @@ final class TestNode implements AutoCloseable {
         Ledger ledger = steps.watch(new RegistryLedger(registry));
         Runtimes plain = new Runtimes(List.of(steps.watch(fake)));
         EventLog events = new EventLog(ledger, clock);
-        view = new NodeView(NODE, registry, ledger, clock);
+        view = new NodeView(NODE, registry, ledger, clock::nanos);
         runtimes = plain.adopting(NODE, view);
         locks = new ServiceLocks(clock);
         VolumeDirectories volumes = new VolumeDirectories(directory.resolve("services"), List.of());
