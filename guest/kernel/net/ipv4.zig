@@ -74,6 +74,11 @@ pub fn loopback(address: Address) bool {
     return address >> 24 == 127;
 }
 
+/// 169.254.0.0/16, whose hosts are reached on their link alone (RFC 3927).
+pub fn linkLocal(address: Address) bool {
+    return address >> 16 == 0xa9fe;
+}
+
 /// Not the address of one host: this network, a group, reserved or the broadcast.
 pub fn group(address: Address) bool {
     return address >> 24 == 0 or address >> 28 >= 0xe;

@@ -7,6 +7,7 @@ const ethernet = @import("ethernet.zig");
 const ipv4 = @import("ipv4.zig");
 const scripted = @import("scripted_peer.zig");
 const stack_file = @import("stack.zig");
+const Network = @import("simulated_network.zig").Network;
 const Peer = scripted.Peer;
 const expect = std.testing.expect;
 const expectEqual = std.testing.expectEqual;
@@ -317,4 +318,58 @@ test "what a socket is bound to is where it sends from, or there is no way" {
     accepted.close(stack, peer.now_ns);
     listener.close(stack);
     try peer.expectEmpty();
+}
+
+test "a link-local neighbour is asked for itself, never the gateway, and answered" {
+    const neighbour: ipv4.Address = 0xa9fe_0709;
+    const peer = try Peer.create(.{});
+    defer peer.destroy();
+    const datagrams = try peer.stack.openDatagrams(0, 9);
+    try datagrams.send(&peer.stack, .{ .address = neighbour, .port = 9 }, "x");
+    const question = try expectArp(peer, .request, ethernet.broadcast);
+    try expectEqual(neighbour, question.target);
+    reply(peer, other_mac, neighbour);
+    const frame = peer.nextFrame() orelse return error.Silent;
+    try expectEqual(other_mac, ethernet.parse(frame).?[0].destination);
+    try expectEqual(null, peer.stack.neighbours.get(peer.stack.gateway));
+    datagrams.close(&peer.stack);
+    try peer.expectEmpty();
+    // Nor is it on the link of a guest without an address.
+    const unaddressed = try Peer.create(.{ .addressing = .dhcp });
+    defer unaddressed.destroy();
+    try expect(!unaddressed.stack.routable(neighbour));
+}
+
+test "a link-local host and a guest of another network talk both ways without a gateway" {
+    const host: ipv4.Address = 0xa9fe_0709;
+    const guest: ipv4.Address = 0x0a00_0001;
+    for ([_]ipv4.Address{ 0, 0x0a00_00fe }) |gateway| {
+        const network = try Network.create(13, .{}, .{
+            .addressing = .{
+                .{ .fixed = .{ .address = guest, .prefix = 24, .gateway = gateway } },
+                // It reaches everything on the link, as by a route of its own.
+                .{ .fixed = .{ .address = host, .prefix = 0, .gateway = 0 } },
+            },
+        });
+        defer network.destroy();
+        const nodes = [2]*stack_file.Stack{ &network.nodes[0], &network.nodes[1] };
+        for ([_]ipv4.Address{ guest, host }, 0..) |address, to| {
+            const listener = try nodes[to].listen(0, 80, 4);
+            const connection = try nodes[1 - to].connect(.{ .address = address, .port = 80 }, 0, network.now_ns);
+            network.run(scripted.second_ns);
+            const accepted = listener.accept(nodes[to]) orelse return error.NotAccepted;
+            try expectEqual(([_]ipv4.Address{ host, guest })[to], accepted.remote().address);
+            try expectEqual(5, try connection.write(nodes[1 - to], "hello"));
+            network.run(scripted.second_ns);
+            var got: [16]u8 = undefined;
+            try std.testing.expectEqualStrings("hello", got[0..(try accepted.read(nodes[to], &got)).?]);
+            connection.abort(nodes[1 - to]);
+            connection.close(nodes[1 - to], network.now_ns);
+            network.run(scripted.second_ns);
+            accepted.close(nodes[to], network.now_ns);
+            listener.close(nodes[to]);
+        }
+        network.run(scripted.second_ns);
+        try network.expectEmpty();
+    }
 }

@@ -62,6 +62,11 @@ pub const Network = struct {
         slow: bool = false,
         /// The first node asks for its address.
         dhcp: bool = false,
+        addressing: [2]stack_file.Addressing = .{ neighbour(0), neighbour(1) },
+
+        fn neighbour(index: u1) stack_file.Addressing {
+            return .{ .fixed = .{ .address = addresses[index], .prefix = 24, .gateway = 0 } };
+        }
     };
 
     pub fn create(seed: u64, faults: Faults, setup: Setup) !*Network {
@@ -77,7 +82,7 @@ pub const Network = struct {
             network.random.random().bytes(&key);
             node.init(.{
                 .mac = macs[index],
-                .addressing = if (setup.dhcp and index == 0) .dhcp else .{ .fixed = .{ .address = addresses[index], .prefix = 24, .gateway = 0 } },
+                .addressing = if (setup.dhcp and index == 0) .dhcp else setup.addressing[index],
                 .seed = key,
                 .mtu = setup.mtu,
             }, network.given[index].memory(), network.now_ns);

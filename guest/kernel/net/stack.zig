@@ -391,8 +391,10 @@ pub const Stack = struct {
         return stack.prefix < 31 and stack.address != ipv4.any and address == stack.address | ~ipv4.mask(stack.prefix);
     }
 
+    /// Link-local addresses are on the link whatever our own is, and never behind the gateway (RFC 3927, section 2.6.2).
     pub fn onLink(stack: *const Stack, address: ipv4.Address) bool {
-        return stack.address != ipv4.any and (address ^ stack.address) & ipv4.mask(stack.prefix) == 0;
+        if (stack.address == ipv4.any) return false;
+        return ipv4.linkLocal(address) or (address ^ stack.address) & ipv4.mask(stack.prefix) == 0;
     }
 
     /// Whether there is a way to an address at all.
