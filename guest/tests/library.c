@@ -58,6 +58,8 @@ static void strings(void) {
     CHECK(strncmp("abc", "abd", 2) == 0 && strncmp("abc", "abd", 3) < 0 && strncmp("a", "b", 0) == 0);
     const char *text = "needle";
     CHECK(strchr(text, 'd') == text + 3 && strchr(text, 'x') == NULL && strchr(text, 0) == text + 6);
+    CHECK(strstr(text, "dl") == text + 3 && strstr(text, "dx") == NULL && strstr(text, "") == text && strstr(text, text) == text);
+    CHECK(strcspn(text, "xd") == 3 && strcspn(text, "x") == 6 && strcspn(text, "") == 6 && strcspn("", "a") == 0);
     CHECK(memchr(text, 'l', 6) == text + 4 && memchr(text, 'l', 4) == NULL);
     char overlap[16] = "0123456789";
     memmove(overlap + 2, overlap, 8);

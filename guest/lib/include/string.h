@@ -17,6 +17,8 @@ size_t strlen(const char *text);
 int strcmp(const char *left, const char *right);
 int strncmp(const char *left, const char *right, size_t bytes);
 char *strchr(const char *text, int character);
+char *strstr(const char *text, const char *part);
+size_t strcspn(const char *text, const char *ends);
 
 #ifdef __cplusplus
 }

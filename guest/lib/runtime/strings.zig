@@ -31,6 +31,22 @@ export fn strchr(text: [*:0]const u8, character: c_int) callconv(.c) ?[*:0]const
     }
 }
 
+export fn strstr(text: [*:0]const u8, part: [*:0]const u8) callconv(.c) ?[*:0]const u8 {
+    const length = strlen(part);
+    var at = text;
+    while (true) : (at += 1) {
+        if (strncmp(at, part, length) == 0) return at;
+        if (at[0] == 0) return null;
+    }
+}
+
+/// How many bytes stand before the first one of `ends`, or before the end.
+export fn strcspn(text: [*:0]const u8, ends: [*:0]const u8) callconv(.c) usize {
+    var length: usize = 0;
+    while (text[length] != 0 and strchr(ends, text[length]) == null) length += 1;
+    return length;
+}
+
 export fn memchr(memory: [*]const u8, character: c_int, bytes: usize) callconv(.c) ?[*]const u8 {
     const index = std.mem.indexOfScalar(u8, memory[0..bytes], @truncate(@as(c_uint, @bitCast(character)))) orelse return null;
     return memory + index;
