@@ -40,10 +40,7 @@ pub fn next(stack: *Stack, now_ns: u64, out: []u8) ?Frame {
 }
 
 fn nextOfAll(stack: *Stack, now_ns: u64, out: []u8) ?Frame {
-    if (stack.replies.pop()) |ready| {
-        @memcpy(out[0..ready.length], ready.bytes[0..ready.length]);
-        return .{ .length = ready.length, .local = ready.local };
-    }
+    if (nextReply(stack, out)) |frame| return frame;
     if (stack.echoes.pop(&stack.memory, out)) |ready| return .{ .length = ready[0], .local = ready[1] };
     if (stack.dhcp.next(stack, now_ns, out)) |length| return .{ .length = length };
     while (stack.ready.first()) |link| {
@@ -51,7 +48,14 @@ fn nextOfAll(stack: *Stack, now_ns: u64, out: []u8) ?Frame {
         link.remove();
         if (nextOf(stack, from, now_ns, out)) |frame| return frame;
     }
-    return null;
+    // Those that wait for a station may have asked for it.
+    return nextReply(stack, out);
+}
+
+fn nextReply(stack: *Stack, out: []u8) ?Frame {
+    const ready = stack.replies.pop() orelse return null;
+    @memcpy(out[0..ready.length], ready.bytes[0..ready.length]);
+    return .{ .length = ready.length, .local = ready.local };
 }
 
 /// Null when it has nothing to send, or waits for its neighbour's station.
