@@ -13,6 +13,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 
 /**
  * A listing of containers that is asked for again and again. Podman tells the same of the same to the byte, so an answer that is the one
@@ -23,18 +24,23 @@ final class ContainerListing {
     private static final int MAX_KEPT_BYTES = 4 << 20;
 
     private final Supplier<byte[]> question;
+    private final UnaryOperator<List<Instance>> selection;
     private byte[] lastAnswer = {};
     private List<Instance> lastInstances = List.of();
 
-    /** @param question asks podman */
-    ContainerListing(Supplier<byte[]> question) {
+    /**
+     * @param question asks podman
+     * @param selection what of the listing is wanted
+     */
+    ContainerListing(Supplier<byte[]> question, UnaryOperator<List<Instance>> selection) {
         this.question = question;
+        this.selection = selection;
     }
 
     List<Instance> ask() {
         byte[] answer = question.get();
         if (answer.length == 0 || !Arrays.equals(answer, lastAnswer)) {
-            lastInstances = read(answer);
+            lastInstances = selection.apply(read(answer));
             lastAnswer = answer.length <= MAX_KEPT_BYTES ? answer : new byte[0];
         }
         return lastInstances;

@@ -2,6 +2,7 @@ package dev.metacircular.runtime.podman;
 
 import dev.metacircular.model.Component;
 import dev.metacircular.model.PortMapping;
+import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.InstanceSpec;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -23,40 +24,72 @@ final class ContainerSpec {
      */
     static Map<String, Object> of(InstanceSpec spec, Map<String, String> secrets, boolean limits) {
         Component component = spec.component();
-        Map<String, Object> document = new LinkedHashMap<>();
-        document.put("name", spec.identity().component().canonicalName());
+        Map<String, String> labels = labels(spec);
+        if (!secrets.isEmpty()) {
+            labels.put(Labels.SECRETS, String.join(",", secrets.values()));
+        }
+        Map<String, Object> document = frame(spec, labels, spec.volumes());
         document.put("image", spec.imageId());
-        document.put("labels", labels(spec, secrets));
         document.put("env", environment(component));
         document.put("secret_env", secrets);
-        document.put("restart_policy", "no");
-        document.put("log_configuration", Map.of("driver", "k8s-file", "size", MAX_LOG_BYTES));
-        document.put("mounts", spec.volumes().stream().map(ContainerSpec::mount).toList());
-        document.put(
-                "portmappings",
-                component.ports().stream().map(ContainerSpec::port).toList());
         if (!component.command().isEmpty()) {
             document.put("command", component.command());
         }
         component.user().ifPresent(user -> document.put("user", user));
-        if (!spec.networks().isEmpty()) {
-            document.put("netns", Map.of("nsmode", "bridge"));
-            Map<String, Object> networks = new LinkedHashMap<>();
-            spec.networks().forEach(a -> networks.put(a.network().name(), Map.of("aliases", a.aliases())));
-            document.put("Networks", networks);
-        }
         if (limits) {
             document.put("resource_limits", limits(component));
         }
         return document;
     }
 
-    private static Map<String, String> labels(InstanceSpec spec, Map<String, String> secrets) {
+    /** The container that carries an instance of another kind. */
+    static Map<String, Object> carrying(InstanceSpec spec, RuntimeKind kind, Carriage carriage) {
+        Map<String, String> labels = new LinkedHashMap<>(carriage.labels());
+        labels.putAll(labels(spec));
+        labels.put(Labels.RUNTIME, kind.toString());
+        labels.put(Labels.IMAGE_ID, spec.imageId());
+        Map<String, Object> document = frame(spec, labels, carriage.mounts());
+        document.put("rootfs", carriage.rootfs().toString());
+        document.put("read_only_filesystem", true);
+        document.put("command", carriage.command());
+        document.put("stdin", false);
+        document.put(
+                "devices",
+                carriage.devices().stream()
+                        .map(d -> Map.of("path", d.toString()))
+                        .toList());
+        document.put("cap_drop", List.of("all"));
+        document.put(
+                "cap_add",
+                carriage.capabilities().stream().sorted().map(c -> "CAP_" + c).toList());
+        document.put("no_new_privileges", true);
+        return document;
+    }
+
+    /** What a container has of its component, whatever it runs. */
+    private static Map<String, Object> frame(
+            InstanceSpec spec, Map<String, String> labels, List<InstanceSpec.Mount> mounts) {
+        Map<String, Object> document = new LinkedHashMap<>();
+        document.put("name", spec.identity().component().canonicalName());
+        document.put("labels", labels);
+        document.put("restart_policy", "no");
+        document.put("log_configuration", Map.of("driver", "k8s-file", "size", MAX_LOG_BYTES));
+        document.put("mounts", mounts.stream().map(ContainerSpec::mount).toList());
+        document.put(
+                "portmappings",
+                spec.component().ports().stream().map(ContainerSpec::port).toList());
+        if (!spec.networks().isEmpty()) {
+            document.put("netns", Map.of("nsmode", "bridge"));
+            Map<String, Object> networks = new LinkedHashMap<>();
+            spec.networks().forEach(a -> networks.put(a.network().name(), Map.of("aliases", a.aliases())));
+            document.put("Networks", networks);
+        }
+        return document;
+    }
+
+    private static Map<String, String> labels(InstanceSpec spec) {
         Map<String, String> labels = Labels.of(spec.identity());
         labels.put(Labels.IMAGE, spec.component().image().toString());
-        if (!secrets.isEmpty()) {
-            labels.put(Labels.SECRETS, String.join(",", secrets.values()));
-        }
         return labels;
     }
 

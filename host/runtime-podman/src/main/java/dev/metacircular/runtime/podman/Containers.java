@@ -23,29 +23,38 @@ final class Containers {
     private static final int SHOWN = 12;
 
     private final Libpod libpod;
+    private final Kinds kinds;
 
-    Containers(Libpod libpod) {
+    Containers(Libpod libpod, Kinds kinds) {
         this.libpod = libpod;
+        this.kinds = kinds;
     }
 
+    /** Those of the runtime's own kind. */
     List<Instance> list(String purpose, String filters) {
-        return ContainerListing.read(libpod.readBytes(listing(purpose, filters)));
+        return own(ContainerListing.read(libpod.readBytes(listing(purpose, filters))));
+    }
+
+    private List<Instance> own(List<Instance> all) {
+        all.forEach(i -> kinds.know(i.id()));
+        return all.stream().filter(i -> i.id().runtime() == kinds.own()).toList();
     }
 
     /** A listing that is asked for again and again. */
     ContainerListing repeated(String purpose, String filters) {
-        return new ContainerListing(() -> libpod.readBytes(listing(purpose, filters)));
+        return new ContainerListing(() -> libpod.readBytes(listing(purpose, filters)), this::own);
     }
 
     private static Request listing(String purpose, String filters) {
         return Request.get(purpose, Libpod.path("/containers/json?all=true&filters=") + Libpod.encode(filters));
     }
 
-    /** By podman's record of the one, which costs it a fraction of what a listing does. */
+    /** By podman's record of the one, which costs it a fraction of what a listing does; empty if it is of another kind than the ID says. */
     Optional<Instance> find(InstanceId id) {
         return one("inspect " + shortly(id), id.value()).filter(i -> i.id().equals(id));
     }
 
+    /** Of whatever kind: podman gives a name once. */
     Optional<Instance> named(String name) {
         return one("look up " + name, name).filter(i -> i.name().equals(name));
     }
@@ -127,12 +136,13 @@ final class Containers {
             List<PortMapping> ports) {
         Optional<Identity> identity = Labels.identity(labels);
         String image = labels.getOrDefault(Labels.IMAGE, "");
+        RuntimeKind kind = Labels.kind(labels);
         return new Instance(
-                new InstanceId(RuntimeKind.CONTAINER, id),
+                new InstanceId(kind, id),
                 name,
                 identity,
                 image.isEmpty() || identity.isEmpty() ? imageName : image,
-                imageId,
+                kind == RuntimeKind.CONTAINER ? imageId : labels.getOrDefault(Labels.IMAGE_ID, ""),
                 state,
                 time(created),
                 ports,

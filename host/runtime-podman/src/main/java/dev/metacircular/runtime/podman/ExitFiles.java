@@ -1,6 +1,5 @@
 package dev.metacircular.runtime.podman;
 
-import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Events;
 import dev.metacircular.runtime.InstanceId;
 import java.io.IOException;
@@ -25,14 +24,19 @@ final class ExitFiles implements AutoCloseable {
     private static final Duration RETRY = Duration.ofSeconds(5);
 
     private final Path directory;
+    private final Kinds kinds;
     private final Events.Listener listener;
     private final Thread thread;
 
-    /** @param socket podman's, in the user's runtime directory, where a rootless podman keeps the exit files too */
-    ExitFiles(Path socket, Events.Listener listener) {
+    /**
+     * @param socket podman's, in the user's runtime directory, where a rootless podman keeps the exit files too
+     * @param kinds whose ends are told
+     */
+    ExitFiles(Path socket, Kinds kinds, Events.Listener listener) {
         Path run = socket.toAbsolutePath().getParent();
         Path user = run == null || run.getParent() == null ? socket : run.getParent();
         this.directory = user.resolve("libpod/tmp/exits");
+        this.kinds = kinds;
         this.listener = listener;
         this.thread = Thread.ofVirtual().name("podman-exits").start(this::run);
     }
@@ -74,8 +78,9 @@ final class ExitFiles implements AutoCloseable {
         if (event.kind().equals(StandardWatchEventKinds.OVERFLOW)) {
             listener.gap();
         } else if (event.context() instanceof Path file
-                && CONTAINER.matcher(file.toString()).matches()) {
-            listener.changed(new InstanceId(RuntimeKind.CONTAINER, file.toString()));
+                && CONTAINER.matcher(file.toString()).matches()
+                && kinds.isOwn(file.toString())) {
+            listener.changed(new InstanceId(kinds.own(), file.toString()));
         }
     }
 

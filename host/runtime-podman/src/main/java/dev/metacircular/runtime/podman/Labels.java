@@ -3,6 +3,7 @@ package dev.metacircular.runtime.podman;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Identity;
 import dev.metacircular.model.Name;
+import dev.metacircular.model.RuntimeKind;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
@@ -19,6 +20,11 @@ final class Labels {
     static final String IMAGE = "dev.metacircular.image";
     /** The names of podman's secrets that go with the instance. */
     static final String SECRETS = "dev.metacircular.secrets";
+
+    /** The key of the runtime whose instance the container carries; absent of one that is an instance itself. */
+    static final String RUNTIME = "dev.metacircular.runtime";
+    /** The ID of the image that a carried instance was made from: podman knows none. */
+    static final String IMAGE_ID = "dev.metacircular.image-id";
 
     private static final Pattern GENERATIONS = Pattern.compile("[0-9]{1,18}");
 
@@ -51,6 +57,11 @@ final class Labels {
                 ComponentId.of(service, component),
                 Long.parseLong(generation),
                 labels.getOrDefault(DOCUMENT, "")));
+    }
+
+    /** A value that this version does not know is of an ordinary container. */
+    static RuntimeKind kind(Map<String, String> labels) {
+        return RuntimeKind.parse(labels.getOrDefault(RUNTIME, "")).orElse(RuntimeKind.CONTAINER);
     }
 
     /** The value of the {@code filters} parameter that asks for what bears all these labels. */

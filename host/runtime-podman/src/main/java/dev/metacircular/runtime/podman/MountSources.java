@@ -36,8 +36,8 @@ final class MountSources {
         this.containers = containers;
     }
 
-    void created(InstanceId id, InstanceSpec spec) {
-        known.put(id, spec.volumes().stream().map(InstanceSpec.Mount::source).toList());
+    void created(InstanceId id, List<InstanceSpec.Mount> mounts) {
+        known.put(id, mounts.stream().map(InstanceSpec.Mount::source).toList());
     }
 
     void removed(InstanceId id) {

@@ -1,7 +1,6 @@
 package dev.metacircular.runtime.podman;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Events;
 import dev.metacircular.runtime.InstanceId;
 import dev.metacircular.runtime.RuntimeFailure;
@@ -28,11 +27,13 @@ final class PodmanEvents implements Events {
 
     private final Libpod libpod;
     private final Path socket;
+    private final Kinds kinds;
     private final List<Subscriber> subscribers = new CopyOnWriteArrayList<>();
 
-    PodmanEvents(Libpod libpod, Path socket) {
+    PodmanEvents(Libpod libpod, Path socket, Kinds kinds) {
         this.libpod = libpod;
         this.socket = socket;
+        this.kinds = kinds;
     }
 
     @Override
@@ -56,7 +57,7 @@ final class PodmanEvents implements Events {
 
         Subscriber(Listener listener) {
             this.listener = listener;
-            this.exits = new ExitFiles(socket, listener);
+            this.exits = new ExitFiles(socket, kinds, listener);
         }
 
         void run() {
@@ -110,9 +111,17 @@ final class PodmanEvents implements Events {
         }
 
         private void tell(JsonNode event) {
-            String id = event.path("Actor").path("ID").asText("");
-            if (!id.isEmpty() && TELLING.contains(event.path("Action").asText(""))) {
-                listener.changed(new InstanceId(RuntimeKind.CONTAINER, id));
+            JsonNode actor = event.path("Actor");
+            String container = actor.path("ID").asText("");
+            if (container.isEmpty() || !TELLING.contains(event.path("Action").asText(""))) {
+                return;
+            }
+            // An event's attributes are the container's labels and some more.
+            String label = actor.path("Attributes").path(Labels.RUNTIME).asText("");
+            InstanceId id = new InstanceId(Labels.kind(Map.of(Labels.RUNTIME, label)), container);
+            kinds.know(id);
+            if (id.runtime() == kinds.own()) {
+                listener.changed(id);
             }
         }
 

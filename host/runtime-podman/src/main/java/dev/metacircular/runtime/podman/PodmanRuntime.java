@@ -28,6 +28,7 @@ import dev.metacircular.runtime.Usage;
 import dev.metacircular.runtime.UserIds;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -36,12 +37,18 @@ import java.util.concurrent.ConcurrentHashMap;
 /**
  * Containers of a rootless podman, 4.3 or newer. They run under podman's own service and outlive this process. Start
  * and end times are exact to the second, as podman lists them.
+ *
+ * <p>Or instances of another kind, each carried by a container ({@link #carrying}). Images, measuring on a node with cgroups v1 and running
+ * commands are then for whoever makes the carriages; everything else is as with containers. A runtime lists instances of its own kind
+ * only; but a name is given once on a node, and {@link #named} of containers finds who has it, whatever the kind.
  */
 public final class PodmanRuntime implements Runtime {
     private static final Duration AVAILABILITY = Duration.ofSeconds(2);
     private static final Duration MEASURING = Duration.ofSeconds(2);
 
     private final PodmanOptions options;
+    private final Optional<Carriage.Maker> carriages;
+    private final Kinds kinds;
     private final Libpod libpod;
     private final NodeInfo.Cache node;
     private final Containers containers;
@@ -66,25 +73,48 @@ public final class PodmanRuntime implements Runtime {
     private final ForeignContainers foreign;
 
     public PodmanRuntime(PodmanOptions options) {
+        this(options, Optional.empty());
+    }
+
+    /** A runtime of the maker's kind over the same podman, which the node's containers may be run by too. */
+    public static PodmanRuntime carrying(PodmanOptions options, Carriage.Maker maker) {
+        if (maker.kind() == RuntimeKind.CONTAINER) {
+            throw new IllegalArgumentException("a container carries no container");
+        }
+        return new PodmanRuntime(options, Optional.of(maker));
+    }
+
+    private PodmanRuntime(PodmanOptions options, Optional<Carriage.Maker> carriages) {
         this.options = options;
+        this.carriages = carriages;
+        this.kinds = new Kinds(carriages.map(Carriage.Maker::kind).orElse(RuntimeKind.CONTAINER));
         this.libpod = new Libpod(new UnixHttp(options.socket()), options.deadlines());
         this.node = new NodeInfo.Cache(libpod);
-        this.containers = new Containers(libpod);
+        this.containers = new Containers(libpod, kinds);
         this.images = new Images(libpod, new RegistryAccess(options));
         this.mounts = new MountSources(containers);
         this.networks = new Networks(libpod, options.node());
         this.secrets = new Secrets(libpod, options.node());
         this.logs = new Logs(libpod, containers);
         this.exec = new PodmanExec(libpod);
-        this.events = new PodmanEvents(libpod, options.socket());
+        this.events = new PodmanEvents(libpod, options.socket(), kinds);
         this.users = new ContainerUser(libpod, containers);
-        this.prober = new Prober(containers, exec);
-        String labelled = Labels.filter(Map.of(Labels.NODE, options.node().value()));
+        this.prober = new Prober(containers, exec, carriages.isPresent());
+        String labelled =
+                Labels.filter(ofKind(Map.of(Labels.NODE, options.node().value())));
+        String all = carriages.isPresent() ? Labels.filter(ofKind(Map.of())) : "{}";
         this.ours = listing("list instances", labelled);
-        this.everything = listing("list containers", "{}");
+        this.everything = listing("list containers", all);
         this.shown = listing("list instances", labelled);
-        this.allShown = listing("list containers", "{}");
+        this.allShown = listing("list containers", all);
         this.foreign = new ForeignContainers(libpod, containers);
+    }
+
+    /** With the label that podman can be asked for; there is none that says that something is not carried. */
+    private Map<String, String> ofKind(Map<String, String> labels) {
+        Map<String, String> all = new LinkedHashMap<>(labels);
+        carriages.ifPresent(m -> all.put(Labels.RUNTIME, m.kind().toString()));
+        return all;
     }
 
     private SharedQuestion<List<Instance>> listing(String purpose, String filters) {
@@ -93,7 +123,7 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public RuntimeKind kind() {
-        return RuntimeKind.CONTAINER;
+        return kinds.own();
     }
 
     @Override
@@ -118,6 +148,9 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public Optional<Image> image(ImageRef reference) {
+        if (carriages.isPresent()) {
+            return Optional.empty();
+        }
         SharedQuestion<Optional<Image>> lookUp =
                 lookUps.computeIfAbsent(reference, r -> new SharedQuestion<>(() -> images.find(r)));
         try {
@@ -130,17 +163,20 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public List<Image> images() {
-        return images.all();
+        return carriages.isPresent() ? List.of() : images.all();
     }
 
     @Override
     public Image pull(ImageRef reference, PullListener listener) {
+        if (carriages.isPresent()) {
+            throw new RuntimeFailure(Kind.UNSUPPORTED, "podman has no images of a " + kind() + ": " + reference);
+        }
         return images.pull(reference, listener);
     }
 
     @Override
     public boolean removeImage(Image image) {
-        return images.remove(image);
+        return carriages.isEmpty() && images.remove(image);
     }
 
     @Override
@@ -158,30 +194,39 @@ public final class PodmanRuntime implements Runtime {
         Identity identity = spec.identity();
         String purpose = "create " + identity.component();
         // Under its canonical name, podman itself refuses a second one; under the other one, nothing would.
-        if (!spec.secrets().isEmpty() || containers.exists(purpose, asideName(identity))) {
+        if (carriages.isPresent() || !spec.secrets().isEmpty() || containers.exists(purpose, asideName(identity))) {
             Optional<InstanceId> same = find(purpose, identity);
             if (same.isPresent()) {
                 return same.get();
             }
         }
+        if (carriages.isPresent()) {
+            Carriage carriage = carriages.get().of(spec);
+            return create(spec, purpose, Map.of(), ContainerSpec.carrying(spec, kind(), carriage), carriage.mounts());
+        }
         boolean limits = canLimit(spec);
         Map<String, String> stored = secrets.store(identity, spec.secrets());
         try {
-            return create(spec, purpose, stored, limits);
+            return create(spec, purpose, stored, ContainerSpec.of(spec, stored, limits), spec.volumes());
         } finally {
             secrets.settled(stored);
         }
     }
 
-    private InstanceId create(InstanceSpec spec, String purpose, Map<String, String> stored, boolean limits) {
+    private InstanceId create(
+            InstanceSpec spec,
+            String purpose,
+            Map<String, String> stored,
+            Map<String, Object> document,
+            List<InstanceSpec.Mount> mounted) {
         Identity identity = spec.identity();
         Request request =
-                Request.post(purpose, Libpod.path("/containers/create")).json(ContainerSpec.of(spec, stored, limits));
+                Request.post(purpose, Libpod.path("/containers/create")).json(document);
         Answer answer = libpod.change(request, options.deadlines().work());
         if (answer.isSuccess()) {
-            InstanceId made = new InstanceId(
-                    RuntimeKind.CONTAINER, answer.json().path("Id").asText());
-            mounts.created(made, spec);
+            InstanceId made = new InstanceId(kind(), answer.json().path("Id").asText());
+            kinds.know(made);
+            mounts.created(made, mounted);
             return made;
         }
         RuntimeFailure failure = Libpod.failure(request, answer);
@@ -195,7 +240,7 @@ public final class PodmanRuntime implements Runtime {
     }
 
     private Optional<InstanceId> find(String purpose, Identity identity) {
-        return containers.list(purpose, Labels.filter(Labels.of(identity))).stream()
+        return containers.list(purpose, Labels.filter(ofKind(Labels.of(identity)))).stream()
                 .map(Instance::id)
                 .findFirst();
     }
@@ -213,7 +258,7 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public Optional<String> unenforceable(Component component) {
-        List<String> wanted = ContainerSpec.controllers(component);
+        List<String> wanted = carriages.isPresent() ? List.of() : ContainerSpec.controllers(component);
         if (wanted.isEmpty()) {
             return Optional.empty();
         }
@@ -346,7 +391,8 @@ public final class PodmanRuntime implements Runtime {
     @Override
     public List<Instance> list(Name service) {
         // Podman looks at a container that is starting or stopping only when it is done.
-        String filter = Labels.filter(Map.of(Labels.NODE, options.node().value(), Labels.SERVICE, service.value()));
+        String filter =
+                Labels.filter(ofKind(Map.of(Labels.NODE, options.node().value(), Labels.SERVICE, service.value())));
         return containers.list("list instances of " + service, filter).stream()
                 .filter(i -> i.identity()
                         .filter(d -> d.component().service().equals(service))
@@ -356,7 +402,7 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public Optional<Instance> named(String name) {
-        return containers.named(name);
+        return containers.named(name).filter(i -> carriages.isEmpty() || i.id().runtime() == kind());
     }
 
     @Override
@@ -381,7 +427,7 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public Optional<UserIds> user(InstanceId instance) {
-        return users.of(instance);
+        return carriages.isPresent() ? Optional.empty() : users.of(instance);
     }
 
     @Override
@@ -391,12 +437,14 @@ public final class PodmanRuntime implements Runtime {
                     Kind.UNSUPPORTED, "the node has cgroups v1, where an ordinary user's containers are not measured");
         }
         Request request = Request.get("measure containers", Libpod.path("/containers/stats?stream=false"));
-        return Stats.of(libpod.read(request, MEASURING));
+        return Stats.of(libpod.read(request, MEASURING), kinds);
     }
 
     @Override
     public List<Obstacle> obstacles() {
-        return node.get(options.deadlines().call()).obstacles();
+        return carriages.isPresent()
+                ? List.of()
+                : node.get(options.deadlines().call()).obstacles();
     }
 
     @Override
@@ -406,12 +454,12 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public Optional<Exec> exec() {
-        return Optional.of(exec);
+        return Optional.<Exec>of(exec).filter(_ -> carriages.isEmpty());
     }
 
     @Override
     public Optional<Foreign> foreign() {
-        return Optional.of(foreign);
+        return Optional.<Foreign>of(foreign).filter(_ -> carriages.isEmpty());
     }
 
     @Override
@@ -421,7 +469,9 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public void collect() {
-        secrets.sweep(Instant.MAX);
+        if (carriages.isEmpty()) {
+            secrets.sweep(Instant.MAX);
+        }
     }
 
     @Override

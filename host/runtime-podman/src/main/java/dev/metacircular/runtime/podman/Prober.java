@@ -29,6 +29,9 @@ import java.util.concurrent.TimeUnit;
  * container accepts connections whether or not the component listens, so for TCP the kernel is asked whether it does
  * ({@link Listeners}). Where that is not clear, and for HTTP without a published port, a helper process enters the container's network
  * namespace and connects to its own address.
+ *
+ * <p>What a container carries listens where neither the published port nor the container's kernel tells of it: there, the helper always
+ * connects.
  */
 final class Prober {
     private static final int MAX_STATUS_LINE_BYTES = 1024;
@@ -43,10 +46,13 @@ final class Prober {
 
     private final Containers containers;
     private final Exec exec;
+    private final boolean carried;
 
-    Prober(Containers containers, Exec exec) {
+    /** @param carried whether not the containers listen, but what they carry, which has taken over their addresses */
+    Prober(Containers containers, Exec exec, boolean carried) {
         this.containers = containers;
         this.exec = exec;
+        this.carried = carried;
     }
 
     ProbeResult probe(InstanceId instance, HealthCheck check, Duration timeout) {
@@ -54,7 +60,13 @@ final class Prober {
         return switch (check) {
             case HealthCheck.Http http -> http(instance, http, end);
             case HealthCheck.Tcp(int port, Duration _) -> inside(instance, List.of(Integer.toString(port)), end);
-            case HealthCheck.Command(List<String> command, Duration _) -> command(instance, command, end);
+            case HealthCheck.Command(List<String> command, Duration _) -> {
+                if (carried) {
+                    throw new RuntimeFailure(
+                            Kind.UNSUPPORTED, "a " + instance.runtime() + " runs no commands besides its program");
+                }
+                yield command(instance, command, end);
+            }
         };
     }
 
@@ -63,6 +75,9 @@ final class Prober {
     }
 
     private ProbeResult http(InstanceId id, HealthCheck.Http check, long end) {
+        if (carried) {
+            return inside(id, List.of(Integer.toString(check.port()), check.path()), end);
+        }
         Instance instance =
                 containers.find(id).orElseThrow(() -> new RuntimeFailure(Kind.NOT_FOUND, "there is no instance " + id));
         Optional<PortMapping> published = instance.ports().stream()
@@ -136,7 +151,7 @@ final class Prober {
         }
         String address = address(container);
         boolean http = arguments.size() > 1;
-        switch (Listeners.at(pid, address, Integer.parseInt(arguments.getFirst()))) {
+        switch (listening(pid, address, Integer.parseInt(arguments.getFirst()))) {
             case REFUSES -> {
                 return new ProbeResult.Unhealthy("connection refused");
             }
@@ -166,6 +181,10 @@ final class Prober {
             Thread.currentThread().interrupt();
             throw new RuntimeFailure(Kind.DEADLINE, "cannot probe " + id + ": interrupted", e);
         }
+    }
+
+    private Listeners.Answer listening(long pid, String address, int port) {
+        return carried ? Listeners.Answer.UNCLEAR : Listeners.at(pid, address, port);
     }
 
     private static String address(JsonNode container) {

@@ -1,7 +1,6 @@
 package dev.metacircular.runtime.podman;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.InstanceId;
 import dev.metacircular.runtime.Usage;
 import java.time.Duration;
@@ -12,14 +11,15 @@ import java.util.Map;
 final class Stats {
     private Stats() {}
 
-    static Map<InstanceId, Usage> of(JsonNode answer) {
+    /** @param kinds whose usage is wanted */
+    static Map<InstanceId, Usage> of(JsonNode answer, Kinds kinds) {
         Map<InstanceId, Usage> usage = new HashMap<>();
         for (JsonNode one : answer.path("Stats")) {
             String id = one.path("ContainerID").asText("");
             // A container that ends meanwhile is told with zeros.
-            if (!id.isEmpty() && one.path("MemUsage").asLong() > 0) {
+            if (!id.isEmpty() && kinds.isOwn(id) && one.path("MemUsage").asLong() > 0) {
                 usage.put(
-                        new InstanceId(RuntimeKind.CONTAINER, id),
+                        new InstanceId(kinds.own(), id),
                         new Usage(
                                 one.path("MemUsage").asLong(),
                                 Duration.ofNanos(one.path("CPUNano").asLong())));

@@ -4,13 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.metacircular.model.InstanceState;
+import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Instance;
+import dev.metacircular.runtime.InstanceId;
 import dev.metacircular.runtime.RuntimeFailure;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 
 final class ContainerListingTest {
@@ -52,6 +55,18 @@ final class ContainerListingTest {
     }
 
     @Test
+    void whatAContainerCarriesIsOfItsOwnKindAndImage() {
+        String carrier = container("c", "running")
+                .replace(
+                        "\"dev.metacircular.node\"",
+                        "\"dev.metacircular.runtime\":\"unikernel\",\"dev.metacircular.image-id\":\"sha256:77\",\"dev.metacircular.node\"");
+        Instance carried = ContainerListing.read(listing(carrier)).getFirst();
+        assertThat(carried.id()).isEqualTo(new InstanceId(RuntimeKind.UNIKERNEL, "c"));
+        assertThat(carried.imageId()).isEqualTo("sha256:77");
+        assertThat(carried.identity()).isPresent();
+    }
+
+    @Test
     void anAnswerThatIsNoListingIsNoKnowledge() {
         for (String answer : List.of("", "{}", "[", "[{\"Id\":", "[1]", "hello")) {
             assertThatThrownBy(() -> ContainerListing.read(answer.getBytes(StandardCharsets.UTF_8)))
@@ -68,7 +83,7 @@ final class ContainerListingTest {
                 listing(container("a", "running")),
                 listing(container("a", "exited")),
                 listing(container("a", "running"))));
-        ContainerListing listing = new ContainerListing(answers::removeFirst);
+        ContainerListing listing = new ContainerListing(answers::removeFirst, UnaryOperator.identity());
         List<Instance> first = listing.ask();
         assertThat(listing.ask()).isSameAs(first);
         assertThat(listing.ask().getFirst().state()).isInstanceOf(InstanceState.Ended.class);

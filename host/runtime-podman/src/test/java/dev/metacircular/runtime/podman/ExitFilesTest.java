@@ -26,8 +26,10 @@ class ExitFilesTest {
 
     private final BlockingQueue<InstanceId> told = new LinkedBlockingQueue<>();
 
+    private final Kinds kinds = new Kinds(RuntimeKind.CONTAINER);
+
     private ExitFiles watching() {
-        return new ExitFiles(user.resolve("podman/podman.sock"), new Events.Listener() {
+        return new ExitFiles(user.resolve("podman/podman.sock"), kinds, new Events.Listener() {
             @Override
             public void changed(InstanceId instance) {
                 told.add(instance);
@@ -68,9 +70,12 @@ class ExitFilesTest {
 
     @Test
     void passesOverWhatIsNoContainer() throws IOException, InterruptedException {
+        String carrier = "c".repeat(64);
+        kinds.know(new InstanceId(RuntimeKind.UNIKERNEL, carrier));
         try (ExitFiles _ = watching()) {
             assertThat(toldAfterAnEnd()).isPresent();
             Path exits = user.resolve("libpod/tmp/exits");
+            Files.writeString(exits.resolve(carrier), "0");
             Files.writeString(exits.resolve(CONTAINER + ".tmp"), "0");
             Files.writeString(exits.resolve("f".repeat(64)), "0");
             InstanceId next = told.poll(60, TimeUnit.SECONDS);

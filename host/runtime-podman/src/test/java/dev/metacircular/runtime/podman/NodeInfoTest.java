@@ -43,8 +43,11 @@ final class NodeInfoTest {
         String answer = """
                 {"Error":null,"Stats":[
                   {"AvgCPU":1.5,"ContainerID":"aa","Name":"shop-web","CPU":1.5,"CPUNano":2500000000,"MemUsage":1048576,"MemLimit":2097152},
+                  {"AvgCPU":1.5,"ContainerID":"cc","Name":"shop-vm","CPU":1.5,"CPUNano":1,"MemUsage":1},
                   {"AvgCPU":0,"ContainerID":"bb","Name":"shop-gone","CPU":0,"CPUNano":0,"MemUsage":0}]}""";
-        assertThat(Stats.of(Json.parse(answer.getBytes(StandardCharsets.UTF_8))))
+        Kinds kinds = new Kinds(RuntimeKind.CONTAINER);
+        kinds.know(new InstanceId(RuntimeKind.UNIKERNEL, "cc"));
+        assertThat(Stats.of(Json.parse(answer.getBytes(StandardCharsets.UTF_8)), kinds))
                 .containsOnlyKeys(new InstanceId(RuntimeKind.CONTAINER, "aa"))
                 .containsValue(new Usage(1 << 20, Duration.ofMillis(2_500)));
     }
