@@ -29,6 +29,7 @@ final class ModuleEdgesTest {
             Map.entry("registry", Set.of("model")),
             Map.entry("runtime", Set.of("model")),
             Map.entry("runtime.podman", Set.of("runtime", "model")),
+            Map.entry("runtime.microvm", Set.of("runtime", "runtime.podman", "vm", "image", "model")),
             Map.entry(
                     "agent",
                     Set.of("model", "contract", "definition", "plan", "registry", "runtime", "runtime.podman")),
@@ -88,8 +89,10 @@ final class ModuleEdgesTest {
             return "";
         }
         String rest = name.substring(ROOT.length());
-        if (rest.startsWith("runtime.podman")) {
-            return "runtime.podman";
+        for (String backend : Set.of("runtime.podman", "runtime.microvm")) {
+            if (rest.startsWith(backend)) {
+                return backend;
+            }
         }
         int dot = rest.indexOf('.');
         return dot < 0 ? rest : rest.substring(0, dot);

@@ -1,0 +1,41 @@
+package dev.metacircular.runtime.microvm;
+
+import dev.metacircular.model.ImageRef;
+import dev.metacircular.runtime.Image;
+import dev.metacircular.runtime.PullListener;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+
+/** The guest images that a node has; what is promised of images in {@link dev.metacircular.runtime.Runtime} holds here. */
+public interface GuestImageStore {
+    /** The image as the store has it, without looking elsewhere. */
+    Optional<Image> image(ImageRef reference);
+
+    /** All that the store has. */
+    List<Image> images();
+
+    /**
+     * Brings the image from its registry; a {@code localhost/…} image is never looked up elsewhere.
+     *
+     * @throws dev.metacircular.runtime.RuntimeFailure {@code NOT_FOUND}, {@code DENIED}, {@code UNSUPPORTED} for a program that the
+     *     kernel cannot run, with the reason
+     */
+    Image pull(ImageRef reference, PullListener listener);
+
+    /**
+     * Takes the image, with all the names of it that are given here, unless it has others; idempotent. Who runs it has a link of
+     * his own to its file and is not disturbed.
+     *
+     * @return whether it is gone
+     */
+    boolean remove(Image image);
+
+    /**
+     * The bootable file of an image: complete, never changed in place, on the same file system as the store.
+     *
+     * @param imageId {@link Image#id}
+     * @throws dev.metacircular.runtime.RuntimeFailure {@code NOT_FOUND} if the store does not have it
+     */
+    Path file(String imageId);
+}
