@@ -81,6 +81,21 @@ expect 'a crash on the minimal kernel' 'exit 139 3 ' 'write of 8 at .*: null poi
 pack spin full crash "arg spin"
 STOP_AFTER=3 expect 'a spinning workload is stopped' 'exit 143 2 ' 'crash: spin' spin 2 16 30
 
+# The program that the host's tests of runtimes use.
+workload() { # name status-line-pattern text
+    pack workload full workloads "arg $1" "env GREETING=hello=world" "env PASSWORD=s3cret"
+    expect "the workload $1" "$2" "$3" workload 1 32 30
+}
+printf 'content\nmore' > "$work/disk"
+truncate -s 1048576 "$work/disk"
+workload fails 'exit 3 0 ' '^boom'
+workload long_line 'exit 0 0 ' '^end'
+workload panic 'exit 139 3 ' 'writing to nowhere'
+STOP_AFTER=1 workload runs 'exit 0 0 ' ''
+STOP_AFTER=1 workload flood 'exit 143 2 ' '^flood 00000000000000000020 '
+DISK=$work/disk STOP_AFTER=1 workload reports 'exit 0 0 ' '^greeting=hello=world secret=s3cret file=content user=0'
+DISK=$work/disk STOP_AFTER=2 workload fill 'exit 0 0 ' '^fill: wrote 1048576 of 1048576 bytes'
+
 pack unread full crash "arg stop_unread"
 STOP_AFTER=3 expect 'a stop request that is not read ends the VM with its last listener' 'exit 143 2 ' 'crash: stop_unread' unread 1 16 30
 
