@@ -6,9 +6,11 @@ import dev.metacircular.vm.ChannelReader;
 import dev.metacircular.vm.TraceEntry;
 import dev.metacircular.vm.VirtualMachine;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -75,8 +77,7 @@ final class Trace {
 
         /** Its end, or the last that is known of it and of the spans in it. */
         Duration lastKnown() {
-            return end.orElseGet(() ->
-                    children.stream().map(Span::lastKnown).reduce(lastKnown, (a, b) -> a.compareTo(b) > 0 ? a : b));
+            return end.orElse(lastKnown);
         }
 
         Optional<Span> parent() {
@@ -85,6 +86,18 @@ final class Trace {
 
         List<Span> children() {
             return children;
+        }
+
+        /** It and all spans in it, each behind its parent and before its next sibling. They may lie deeper than a stack of calls can. */
+        List<Span> within() {
+            List<Span> all = new ArrayList<>();
+            Deque<Span> next = new ArrayDeque<>(List.of(this));
+            while (!next.isEmpty()) {
+                Span span = next.pop();
+                all.add(span);
+                span.children.reversed().forEach(next::push);
+            }
+            return all;
         }
 
         List<TraceEntry.Event> events() {
@@ -165,6 +178,9 @@ final class Trace {
     }
 
     private static boolean isWithin(Span span, Span other) {
+        if (span != other && other.children.isEmpty()) {
+            return false;
+        }
         for (Optional<Span> at = Optional.of(span); at.isPresent(); at = at.get().parent) {
             if (at.get() == other) {
                 return true;
@@ -182,6 +198,9 @@ final class Trace {
     private void order() {
         Comparator<Span> byStart = Comparator.comparing(Span::start).thenComparingLong(Span::number);
         spans.values().forEach(span -> span.children.sort(byStart));
+        roots().forEach(root -> root.within()
+                .reversed()
+                .forEach(span -> span.parent.ifPresent(parent -> parent.seen(span.lastKnown()))));
     }
 
     /** In the order of their begins, lost ones at the first that is known of them. */
@@ -223,7 +242,7 @@ final class Trace {
     /** What an event is called: the value of its field «name». */
     static String name(TraceEntry.Event event) {
         return event.fields().stream()
-                .filter(field -> field.key().equals("name"))
+                .filter(field -> field.key().equals("name") && !field.value().isEmpty())
                 .map(TraceEntry.Field::value)
                 .findFirst()
                 .orElse("event");

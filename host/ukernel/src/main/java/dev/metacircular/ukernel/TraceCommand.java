@@ -6,11 +6,14 @@ import dev.metacircular.model.Problem;
 import dev.metacircular.vm.ChannelMessage;
 import dev.metacircular.vm.TraceEntry;
 import dev.metacircular.vm.VirtualMachine;
+import dev.metacircular.vm.VmInfo;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -96,7 +99,7 @@ final class TraceCommand implements Callable<Integer> {
                             root.place().map(place -> ", task " + place.task()).orElse("")));
             waterfall.lines(root).forEach(report::line);
         }
-        report.value(json(vm, trace));
+        report.value(json(vm.info(), trace));
         return 0;
     }
 
@@ -146,12 +149,12 @@ final class TraceCommand implements Callable<Integer> {
         }
         warn(trace, report);
         report.line("%s: %s → %s".formatted(vm.info().id(), summary(trace), export.get(1)));
-        report.value(counts(vm, trace).put("file", file.toString()));
+        report.value(counts(vm.info(), trace).put("file", file.toString()));
     }
 
-    private static ObjectNode counts(VirtualMachine vm, Trace trace) {
+    private static ObjectNode counts(VmInfo vm, Trace trace) {
         return Report.object()
-                .put("name", vm.info().id().value())
+                .put("name", vm.id().value())
                 .put("spans", trace.spans().size())
                 .put("events", trace.eventCount())
                 .put("lost_spans", trace.lost().spanBegins() + trace.lost().spanEnds())
@@ -159,9 +162,9 @@ final class TraceCommand implements Callable<Integer> {
                 .put("lost_records", trace.recordsLost());
     }
 
-    private static ObjectNode json(VirtualMachine vm, Trace trace) {
+    static ObjectNode json(VmInfo vm, Trace trace) {
         ArrayNode roots = Report.array();
-        trace.roots().forEach(root -> roots.add(json(root)));
+        trace.roots().forEach(root -> addJson(root, roots));
         ArrayNode outside = Report.array();
         trace.outside().forEach(event -> outside.add(json(event)));
         ObjectNode node = counts(vm, trace);
@@ -170,9 +173,26 @@ final class TraceCommand implements Callable<Integer> {
         return node;
     }
 
+    /** A reader of JSON bounds the depth that it takes: a span that lies deeper stands beside its parent. */
+    private static void addJson(Trace.Span root, ArrayNode roots) {
+        record Place(int depth, ArrayNode children) {}
+        Map<Trace.Span, Place> places = new HashMap<>();
+        for (Trace.Span span : root.within()) {
+            Place around = span.parent().map(places::get).orElse(new Place(0, roots));
+            ObjectNode node = json(span);
+            around.children().add(node);
+            places.put(
+                    span,
+                    around.depth() == DEPTH_MAX ? around : new Place(around.depth() + 1, node.withArray("children")));
+        }
+    }
+
     private static ObjectNode json(Trace.Span span) {
         ObjectNode node = Report.object()
                 .put("span", span.number())
+                .put(
+                        "parent",
+                        span.parent().map(parent -> (Long) parent.number()).orElse(null))
                 .put("name", span.name())
                 .put("begin_lost", span.beginLost())
                 .put("start_ns", span.start().toNanos())
@@ -182,9 +202,7 @@ final class TraceCommand implements Callable<Integer> {
         ArrayNode events = Report.array();
         span.events().forEach(event -> events.add(json(event)));
         node.set("events", events);
-        ArrayNode children = Report.array();
-        span.children().forEach(child -> children.add(json(child)));
-        node.set("children", children);
+        node.set("children", Report.array());
         return node;
     }
 

@@ -14,6 +14,7 @@ import java.util.Comparator;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -118,10 +119,10 @@ final class TraceExport {
                         event.place().task())
                 .put("s", "t");
         ObjectNode arguments = Report.object();
-        event.fields().forEach(field -> arguments.put(field.key(), field.value()));
         if (event.span() != 0) {
             arguments.put("span", event.span());
         }
+        event.fields().forEach(field -> arguments.put(field.key(), field.value()));
         node.set("args", arguments);
         return node;
     }
@@ -150,11 +151,15 @@ final class TraceExport {
     /**
      * OTLP in JSON, as a collector takes it at {@code /v1/traces} (OpenTelemetry Protocol 1.x, «JSON Protobuf Encoding»: identifiers in
      * hexadecimal, 64-bit numbers as text). Each root is a trace of its own. Times are the guest's on the host's clock at the VM's start.
-     * A span that never ended ends with the last that is known of it, and says so by an attribute.
+     * A span that never ended ends with the last that is known of it, and says so by an attribute. Events outside of every span have no place
+     * in it: they are counted.
      */
     ObjectNode otlp() {
         ArrayNode spans = Report.array();
-        trace.roots().forEach(root -> addOtlp(root, traceId(root), spans));
+        for (Trace.Span root : trace.roots()) {
+            String traceId = traceId(root);
+            root.within().forEach(span -> spans.add(otlp(span, traceId)));
+        }
         ObjectNode scope = Report.object();
         scope.set("scope", Report.object().put("name", "ukernel").put("version", Main.Version.TEXT));
         scope.set("spans", spans);
@@ -165,6 +170,7 @@ final class TraceExport {
         attributes.add(attribute(
                 "ukernel.lost_spans", trace.lost().spanBegins() + trace.lost().spanEnds()));
         attributes.add(attribute("ukernel.lost_events", trace.lost().events()));
+        attributes.add(attribute("ukernel.events_outside", trace.outside().size()));
         attributes.add(attribute("ukernel.lost_records", trace.recordsLost()));
         ObjectNode description = Report.object();
         description.set("attributes", attributes);
@@ -180,7 +186,7 @@ final class TraceExport {
         return vm.id().value().replaceFirst("-[0-9]+$", "");
     }
 
-    private void addOtlp(Trace.Span span, String traceId, ArrayNode spans) {
+    private ObjectNode otlp(Trace.Span span, String traceId) {
         ObjectNode node = Report.object().put("traceId", traceId).put("spanId", spanId(span));
         span.parent().ifPresent(parent -> node.put("parentSpanId", spanId(parent)));
         node.put("name", span.name())
@@ -205,18 +211,19 @@ final class TraceExport {
             span.events().forEach(event -> events.add(otlp(event)));
             node.set("events", events);
         }
-        spans.add(node);
-        span.children().forEach(child -> addOtlp(child, traceId, spans));
+        return node;
     }
 
     private ObjectNode otlp(TraceEntry.Event event) {
         ObjectNode node = Report.object()
                 .put("timeUnixNano", unixNanos(event.place().sinceEntry()))
                 .put("name", Trace.name(event));
+        // A workload may give a key twice, OTLP may not.
+        Map<String, String> fields = new LinkedHashMap<>();
+        event.fields().forEach(field -> fields.put(field.key(), field.value()));
+        fields.remove("name");
         ArrayNode attributes = Report.array();
-        event.fields().stream()
-                .filter(field -> !field.key().equals("name"))
-                .forEach(field -> attributes.add(attribute(field.key(), field.value())));
+        fields.forEach((key, value) -> attributes.add(attribute(key, value)));
         node.set("attributes", attributes);
         return node;
     }

@@ -55,15 +55,13 @@ final class Waterfall {
     private record Row(Trace.Span span, String text) {}
 
     private void collect(Trace.Span span, int depth, List<Row> rows) {
-        String hidden = depth == depthMax && !span.children().isEmpty() ? " (+%d)".formatted(count(span)) : "";
+        String hidden = depth == depthMax && !span.children().isEmpty()
+                ? " (+%d)".formatted(span.within().size() - 1)
+                : "";
         rows.add(new Row(span, "  ".repeat(depth) + clean(span.name()) + hidden));
         if (depth < depthMax) {
             span.children().forEach(child -> collect(child, depth + 1, rows));
         }
-    }
-
-    private static int count(Trace.Span span) {
-        return span.children().stream().mapToInt(child -> 1 + count(child)).sum();
     }
 
     private static String duration(Trace.Span span) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import io.opentelemetry.proto.trace.v1.Span;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -105,14 +106,22 @@ class TraceRunTest {
                 .contains("north", "east", "south", "west");
         assertThat(bench.run(jobs, "trace", "--export", "chrome", "trace.json").status())
                 .isZero();
-        assertThat(mapper.readTree(jobs.resolve("trace.json").toFile())
-                        .path("traceEvents")
-                        .findValuesAsText("name"))
-                .contains("job", "north", "worked");
+        JsonNode chrome = mapper.readTree(jobs.resolve("trace.json").toFile());
+        assertThat(chrome.path("traceEvents").findValuesAsText("name")).contains("worked");
+        assertThat(ChromeReader.spans(chrome))
+                .containsExactlyInAnyOrder("job", "north", "east", "south", "west", "never ended");
         assertThat(bench.run(jobs, "trace", "--export", "otlp", "otlp.json").out())
                 .contains("→ otlp.json");
-        assertThat(mapper.readTree(jobs.resolve("otlp.json").toFile()).findValuesAsText("name"))
-                .contains("job", "worked");
+        List<Span> spans = OtlpReader.spans(Files.readString(jobs.resolve("otlp.json")));
+        assertThat(spans)
+                .extracting(Span::getName)
+                .containsExactlyInAnyOrder("job", "north", "east", "south", "west", "never ended");
+        assertThat(spans)
+                .filteredOn(span -> !span.getParentSpanId().isEmpty())
+                .hasSize(4)
+                .allSatisfy(span -> assertThat(span.getEventsList())
+                        .extracting(Span.Event::getName)
+                        .containsExactly("worked"));
         assertThat(bench.run(jobs, "trace", "--export", "svg", "x").err()).contains("expected chrome or otlp");
     }
 

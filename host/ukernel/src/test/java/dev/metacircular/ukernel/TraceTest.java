@@ -1,8 +1,10 @@
 package dev.metacircular.ukernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.metacircular.vm.Acceleration;
 import dev.metacircular.vm.Accelerator;
 import dev.metacircular.vm.ChannelEvent;
@@ -10,6 +12,9 @@ import dev.metacircular.vm.ChannelMessage;
 import dev.metacircular.vm.TraceEntry;
 import dev.metacircular.vm.VmId;
 import dev.metacircular.vm.VmInfo;
+import io.opentelemetry.proto.common.v1.KeyValue;
+import io.opentelemetry.proto.trace.v1.Span;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -58,6 +63,11 @@ class TraceTest {
     private TraceTest event(long micros, long span, String name) {
         entries.add(new TraceEntry.Event(
                 at(micros, 1), span, List.of(new TraceEntry.Field("name", name), new TraceEntry.Field("k", "v"))));
+        return this;
+    }
+
+    private TraceTest event(long micros, long span, TraceEntry.Field... fields) {
+        entries.add(new TraceEntry.Event(at(micros, 1), span, List.of(fields)));
         return this;
     }
 
@@ -217,5 +227,71 @@ class TraceTest {
         assertThat(event.path("name").asText()).isEqualTo("sent");
         assertThat(event.path("attributes").path(0).path("key").asText()).isEqualTo("k");
         assertThat(spans.get(2).path("attributes").findValuesAsText("key")).contains("ukernel.begin_lost");
+    }
+
+    /** A workload chooses names and keys as it likes. */
+    private TraceTest odd() {
+        begin(0, 1, 1, 0, "job").begin(10, 2, 2, 1, "\u0000 \"\\");
+        event(
+                15,
+                2,
+                new TraceEntry.Field("k", "old"),
+                new TraceEntry.Field("name", "first"),
+                new TraceEntry.Field("name", "second"),
+                new TraceEntry.Field("span", "mine"),
+                new TraceEntry.Field("k", "new"));
+        event(16, 2, new TraceEntry.Field("name", "")).event(17, 2);
+        begin(20, 1, 3, 1, "overlaps").end(30, 1).end(40, 3);
+        return begin(50, 1, 8, 7, "orphan").end(60, 8).event(70, 0, "outside").begin(80, 3, 9, 0, "open");
+    }
+
+    @Test
+    void anOtlpReaderOfOthersTakesTheExport() throws IOException {
+        List<Span> spans =
+                OtlpReader.spans(new TraceExport(VM, odd().trace()).otlp().toString());
+        assertThat(spans)
+                .extracting(Span::getName)
+                .containsExactly("job", "\u0000 \"\\", "overlaps", "(lost)", "orphan", "open");
+        assertThat(spans.get(1).getStartTimeUnixNano()).isEqualTo(1_000_000_000_000_010_005L);
+        assertThat(spans.get(1).getEventsList())
+                .extracting(Span.Event::getName)
+                .containsExactly("first", "event", "event");
+        assertThat(spans.get(1).getEvents(0).getAttributesList())
+                .extracting(KeyValue::getKey, attribute -> attribute.getValue().getStringValue())
+                .containsExactly(tuple("k", "new"), tuple("span", "mine"));
+    }
+
+    @Test
+    void chromesFormatHasWhatItDemandsOfEachEvent() {
+        JsonNode chrome = new TraceExport(VM, odd().trace()).chrome();
+        assertThat(ChromeReader.spans(chrome)).hasSize(6).contains("job", "overlaps", "(lost)", "open");
+        JsonNode first = chrome.path("traceEvents").findParents("s").getFirst();
+        assertThat(first.path("name").asText()).isEqualTo("first");
+        assertThat(first.path("args").path("span").asText()).isEqualTo("mine");
+        assertThat(first.path("args").path("k").asText()).isEqualTo("new");
+    }
+
+    @Test
+    void spansOfAnyDepthAreShownAndExported() throws IOException {
+        int depth = 10_000;
+        for (int i = 1; i <= depth; i++) {
+            begin(i, 1, i, i - 1, "level");
+        }
+        Trace trace = trace();
+        assertThat(new Waterfall(80, 64).lines(trace.roots().getFirst())).hasSize(65);
+        assertThat(OtlpReader.spans(new TraceExport(VM, trace).otlp().toString()))
+                .hasSize(depth)
+                .allSatisfy(span -> assertThat(span.getEndTimeUnixNano()).isEqualTo(1_000_000_000_010_000_005L));
+        assertThat(ChromeReader.spans(new TraceExport(VM, trace).chrome())).hasSize(depth);
+        JsonNode deepest = new ObjectMapper()
+                .readTree(TraceCommand.json(VM, trace).toString())
+                .path("roots");
+        while (deepest.size() == 1) {
+            deepest = deepest.path(0).path("children");
+        }
+        assertThat(deepest)
+                .hasSize(depth - 64)
+                .allSatisfy(span -> assertThat(span.path("parent").asLong())
+                        .isEqualTo(span.path("span").asLong() - 1));
     }
 }

@@ -2,6 +2,9 @@ package dev.metacircular.ukernel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.opentelemetry.proto.trace.v1.Span;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -27,8 +30,8 @@ import org.junit.jupiter.api.io.TempDir;
 /** The template {@code worker}, as {@code init} makes it, in a real VM. {@code -Dworker.seconds} loads it for longer. */
 @Timeout(value = 2, unit = TimeUnit.HOURS)
 class WorkerTest {
-    private static final Duration LOAD = Duration.ofSeconds(Integer.getInteger("worker.seconds", 40));
-    private static final Duration WARM_UP = LOAD.toSeconds() < 240 ? LOAD.dividedBy(4) : Duration.ofSeconds(60);
+    private static final Duration LOAD = Duration.ofSeconds(Integer.getInteger("worker.seconds", 120));
+    private static final Duration WARM_UP = Duration.ofSeconds(Math.min(LOAD.toSeconds() / 12, 60));
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final Duration ZIG_LOAD = Duration.ofSeconds(5);
     private static final int CONNECTIONS = 24;
@@ -137,6 +140,19 @@ class WorkerTest {
         assertThat(tally.answered()).isEqualTo(tally.sent()).isPositive();
         assertThat(client.stat("in_flight")).isZero();
         assertThat(stopped()).containsPattern("stopped jobs=[0-9]+ answered=[0-9]+ dropped=0 ");
+        checkExports();
+    }
+
+    /** The channel holds the end of the load, so the begins of some spans are lost. */
+    private void checkExports() throws IOException {
+        for (String format : List.of("otlp", "chrome")) {
+            assertThat(bench.run(project, "trace", "--export", format, format).status())
+                    .isZero();
+        }
+        List<Span> spans = OtlpReader.spans(Files.readString(project.resolve("otlp")));
+        assertThat(spans).extracting(Span::getName).contains("job", "queue", "work", "reply");
+        JsonNode chrome = new ObjectMapper().readTree(project.resolve("chrome").toFile());
+        assertThat(ChromeReader.spans(chrome)).hasSameSizeAs(spans);
     }
 
     @Test
