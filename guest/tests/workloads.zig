@@ -234,7 +234,7 @@ fn serve(manner: enum { answer, silence }) !u8 {
                 const goes_on = switch (manner) {
                     .answer => answer(&place.*.?),
                     .silence => swallow(&place.*.?),
-                } catch |failure| failure == error.NothingReady;
+                } catch |failure| (failure == error.NothingReady);
                 if (!goes_on) drop(place);
             },
         };
