@@ -23,6 +23,7 @@ final class ModuleEdgesTest {
             Map.entry("model", Set.of()),
             Map.entry("vm", Set.of()),
             Map.entry("image", Set.of()),
+            Map.entry("oci", Set.of()),
             Map.entry("contract", Set.of("model")),
             Map.entry("definition", Set.of("model")),
             Map.entry("plan", Set.of("model")),
@@ -34,7 +35,7 @@ final class ModuleEdgesTest {
                     "agent",
                     Set.of("model", "contract", "definition", "plan", "registry", "runtime", "runtime.podman")),
             Map.entry("cli", Set.of("model", "contract", "definition", "plan")),
-            Map.entry("ukernel", Set.of("model", "definition", "vm", "image"))));
+            Map.entry("ukernel", Set.of("model", "definition", "vm", "image", "oci"))));
 
     private static final JavaClasses CLASSES = new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())

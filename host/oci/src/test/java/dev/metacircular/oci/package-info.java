@@ -1,0 +1,4 @@
+@NullMarked
+package dev.metacircular.oci;
+
+import org.jspecify.annotations.NullMarked;
