@@ -72,12 +72,6 @@ final class Containers {
         }
     }
 
-    /** Whether there is a container of this name. */
-    boolean exists(String purpose, String name) {
-        Answer answer = libpod.change(Request.get(purpose, Libpod.path("/containers/{}/exists", name)));
-        return answer.status() == 204;
-    }
-
     /** As people know it: its name, or where podman does not tell it the beginning of its ID. */
     String name(InstanceId id) {
         try {

@@ -65,20 +65,24 @@ final class Libpod implements AutoCloseable {
 
     private Answer success(Request request, Duration deadline) {
         Answer answer = http.call(request, deadline, MAX_ANSWER_BYTES);
-        if (answer.isSuccess()) {
-            return answer;
+        if (answer.status() >= 500) {
+            RuntimeFailure failure = failure(request, answer);
+            throw new RuntimeFailure(Kind.UNREACHABLE, message(failure), failure);
         }
-        RuntimeFailure failure = failure(request, answer);
-        throw answer.status() >= 500 ? new RuntimeFailure(Kind.UNREACHABLE, message(failure), failure) : failure;
+        return required(request, answer);
+    }
+
+    private static Answer required(Request request, Answer answer) {
+        if (!answer.isSuccess()) {
+            throw failure(request, answer);
+        }
+        return answer;
     }
 
     /** A file of a container's, as an archive. */
     byte[] file(Request request) {
-        Answer answer = http.call(request, deadlines.list(), MAX_FILE_BYTES);
-        if (!answer.isSuccess()) {
-            throw failure(request, answer);
-        }
-        return answer.bytes();
+        return required(request, http.call(request, deadlines.list(), MAX_FILE_BYTES))
+                .bytes();
     }
 
     Answer change(Request request) {

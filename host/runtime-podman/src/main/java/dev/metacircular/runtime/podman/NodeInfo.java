@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.LongSupplier;
 
 /**
  * What podman tells of itself and its node.
@@ -90,25 +91,32 @@ record NodeInfo(
         private record Entry(NodeInfo info, long atNanos) {}
 
         private final Libpod libpod;
+        private final LongSupplier nanos;
         private volatile Optional<Entry> entry = Optional.empty();
 
         Cache(Libpod libpod) {
-            this.libpod = libpod;
+            this(libpod, System::nanoTime);
         }
 
-        /** Within the limit; what was known before counts on where podman answers, but takes longer to tell all. */
+        Cache(Libpod libpod, LongSupplier nanos) {
+            this.libpod = libpod;
+            this.nanos = nanos;
+        }
+
+        /** Within the limit; where podman takes longer to tell all, what was known before counts on, for as long again. */
         NodeInfo get(Duration limit) {
             Optional<Entry> current = entry;
-            if (current.isPresent() && System.nanoTime() - current.get().atNanos < TTL.toNanos()) {
+            if (current.isPresent() && nanos.getAsLong() - current.get().atNanos < TTL.toNanos()) {
                 return current.get().info;
             }
             try {
                 Request request = Request.get("ask podman about itself", Libpod.path("/info"));
                 NodeInfo info = NodeInfo.of(libpod.read(request, limit));
-                entry = Optional.of(new Entry(info, System.nanoTime()));
+                entry = Optional.of(new Entry(info, nanos.getAsLong()));
                 return info;
             } catch (RuntimeFailure e) {
                 if (e.kind() == Kind.DEADLINE && current.isPresent()) {
+                    entry = Optional.of(new Entry(current.get().info, nanos.getAsLong()));
                     return current.get().info;
                 }
                 throw e;

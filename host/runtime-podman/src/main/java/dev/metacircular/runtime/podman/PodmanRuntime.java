@@ -194,7 +194,9 @@ public final class PodmanRuntime implements Runtime {
         Identity identity = spec.identity();
         String purpose = "create " + identity.component();
         // Under its canonical name, podman itself refuses a second one; under the other one, nothing would.
-        if (carriages.isPresent() || !spec.secrets().isEmpty() || containers.exists(purpose, asideName(identity))) {
+        if (carriages.isPresent()
+                || !spec.secrets().isEmpty()
+                || containers.named(asideName(identity)).isPresent()) {
             Optional<InstanceId> same = find(purpose, identity);
             if (same.isPresent()) {
                 return same.get();

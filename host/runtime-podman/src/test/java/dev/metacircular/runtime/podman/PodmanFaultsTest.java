@@ -27,6 +27,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterAll;
@@ -129,6 +130,24 @@ final class PodmanFaultsTest {
         assertThat(failure.kind()).isEqualTo(Kind.UNREACHABLE);
         assertThat(failure.getMessage())
                 .contains("there is no socket " + node.folder().resolve("relay.sock"));
+    }
+
+    @Test
+    void whatPodmanToldOfItselfCountsOnForAWhileOnceItDoesNotTellInTime() {
+        AtomicLong ahead = new AtomicLong();
+        try (Libpod libpod = new Libpod(
+                new UnixHttp(node.folder().resolve("relay.sock")),
+                node.options().deadlines())) {
+            NodeInfo.Cache cache = new NodeInfo.Cache(libpod, () -> System.nanoTime() + ahead.get());
+            NodeInfo told = cache.get(Duration.ofMinutes(1));
+            relay.mode(Mode.HANG);
+            ahead.set(Duration.ofMinutes(2).toNanos());
+            int asked = relay.connections();
+            for (int i = 0; i < 3; i++) {
+                assertThat(cache.get(Duration.ofMillis(200))).isEqualTo(told);
+            }
+            assertThat(relay.connections()).isEqualTo(asked + 1);
+        }
     }
 
     @Test
