@@ -139,7 +139,7 @@ final class Agent implements AutoCloseable {
         ImageCollection images = new ImageCollection(runtimes, registry.images(), locks, events, clock);
         AgentService service = new AgentService(new AgentService.Parts(
                 node,
-                tokens,
+                new TokenService(tokens, outcomes),
                 outcomes,
                 deploys,
                 new OperatorActions(registry, runtimes, view, lifecycle, locks, volumes, tracks, events),

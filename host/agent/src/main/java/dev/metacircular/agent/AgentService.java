@@ -61,14 +61,11 @@ import dev.metacircular.contract.v1.SnapshotPart;
 import dev.metacircular.contract.v1.StatusRequest;
 import dev.metacircular.contract.v1.StatusResponse;
 import dev.metacircular.contract.v1.TakeSnapshotRequest;
-import dev.metacircular.contract.v1.Token;
 import dev.metacircular.contract.v1.UploadSnapshotRequest;
 import dev.metacircular.contract.v1.UploadSnapshotResponse;
 import dev.metacircular.definition.ComponentDocuments;
-import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
-import dev.metacircular.model.Problem;
 import dev.metacircular.model.Service;
 import dev.metacircular.model.Target;
 import io.grpc.stub.ServerCallStreamObserver;
@@ -99,7 +96,7 @@ final class AgentService extends AgentGrpc.AgentImplBase {
     /** Everything that the calls are handed to. */
     record Parts(
             Name node,
-            Tokens tokens,
+            TokenService tokens,
             Outcomes outcomes,
             DeployService deploys,
             OperatorActions actions,
@@ -174,19 +171,11 @@ final class AgentService extends AgentGrpc.AgentImplBase {
         answer(observer, () -> {
             Service service = service(request.getService());
             var plan = parts.deploys()
-                    .plan(service, target(service.name(), request.getComponent()), new DeployPlanner.PullProgress() {
-                        @Override
-                        public void progress(ComponentId id, String what, long done, long total) {
-                            synchronized (observer) {
-                                observer.onNext(PlanUpdate.newBuilder()
-                                        .setProgress(DeployStream.progressMessage(id, what, done, total))
-                                        .build());
-                            }
-                        }
-
-                        @Override
-                        public boolean mayPull() {
-                            return mayPull;
+                    .plan(service, target(service.name(), request.getComponent()), mayPull, (id, what, done, total) -> {
+                        synchronized (observer) {
+                            observer.onNext(PlanUpdate.newBuilder()
+                                    .setProgress(DeployStream.progressMessage(id, what, done, total))
+                                    .build());
                         }
                     });
             return PlanUpdate.newBuilder().setPlan(Responses.plan(plan)).build();
@@ -444,61 +433,18 @@ final class AgentService extends AgentGrpc.AgentImplBase {
 
     @Override
     public void listTokens(ListTokensRequest request, StreamObserver<ListTokensResponse> observer) {
-        answer(
-                observer,
-                () -> ListTokensResponse.newBuilder()
-                        .addAllTokens(parts.tokens().list().stream()
-                                .map(t -> Token.newBuilder()
-                                        .setName(t.name())
-                                        .setRole(t.role())
-                                        .setCreatedAtMs(t.createdAt().toEpochMilli())
-                                        .build())
-                                .toList())
-                        .build());
+        answer(observer, () -> parts.tokens().list());
     }
 
     @Override
     public void addToken(AddTokenRequest request, StreamObserver<AddTokenResponse> observer) {
         Caller caller = Caller.current();
-        answer(observer, () -> {
-            AddTokenResponse response = parts.outcomes()
-                    .once(
-                            caller,
-                            request.getIdempotencyKey(),
-                            "AddToken",
-                            AddTokenResponse.parser(),
-                            () -> AddTokenResponse.newBuilder()
-                                    .setToken(parts.tokens().add(request.getName(), role(request.getRole())))
-                                    .build(),
-                            made -> AddTokenResponse.getDefaultInstance());
-            if (response.getToken().isEmpty()) {
-                throw Problem.of(
-                                Problem.Kind.CONFLICT,
-                                "the token was made by the first of these calls, and is shown once only")
-                        .at(request.getName())
-                        .next("revoke it and add another")
-                        .exception();
-            }
-            return response;
-        });
-    }
-
-    private static Role role(String text) {
-        return Role.parse(text)
-                .orElseThrow(() -> Problem.of(
-                                Problem.Kind.INVALID, "'" + text + "' is not a role: expected operator or viewer")
-                        .exception());
+        answer(observer, () -> parts.tokens().add(caller, request));
     }
 
     @Override
     public void revokeToken(RevokeTokenRequest request, StreamObserver<RevokeTokenResponse> observer) {
         Caller caller = Caller.current();
-        answer(
-                observer,
-                () -> parts.outcomes()
-                        .once(caller, request.getIdempotencyKey(), "RevokeToken", RevokeTokenResponse.parser(), () -> {
-                            parts.tokens().revoke(request.getName());
-                            return RevokeTokenResponse.getDefaultInstance();
-                        }));
+        answer(observer, () -> parts.tokens().revoke(caller, request));
     }
 }

@@ -70,15 +70,13 @@ final class DeployPlanner {
     @FunctionalInterface
     interface PullProgress {
         void progress(ComponentId id, String what, long doneBytes, long totalBytes);
-
-        /** Whether the plan may change the node so far; otherwise it is made from the images that the node has. */
-        default boolean mayPull() {
-            return true;
-        }
     }
 
-    /** @throws dev.metacircular.model.ProblemException if the deploy is refused */
-    Prepared prepare(Service service, Target target, PullProgress progress) {
+    /**
+     * @param mayPull whether the plan may change the node so far; otherwise it is made from the images that the node has
+     * @throws dev.metacircular.model.ProblemException if the deploy is refused
+     */
+    Prepared prepare(Service service, Target target, boolean mayPull, PullProgress progress) {
         checks.check(service, target);
         Optional<KnownService> registered = view.service(service.name());
         List<Wanted.Item> items = service.components().stream()
@@ -95,7 +93,7 @@ final class DeployPlanner {
                         target.includes(i.component().name()) && i.desired().under(service.active()) == Desired.RUNNING)
                 .map(Wanted.Item::component)
                 .forEach(c -> looks.add(() -> {
-                    image(service.id(c), c, progress)
+                    image(service.id(c), c, mayPull, progress)
                             .ifPresent(image -> images.put(c.image().toString(), image.id()));
                     return true;
                 }));
@@ -123,7 +121,7 @@ final class DeployPlanner {
                         .toList();
     }
 
-    private Optional<Image> image(ComponentId id, Component component, PullProgress progress) {
+    private Optional<Image> image(ComponentId id, Component component, boolean mayPull, PullProgress progress) {
         Runtime runtime = runtimes.of(component.runtime());
         ImageRef ref = component.image();
         Long pulled = pulledAt.get(ref);
@@ -131,7 +129,7 @@ final class DeployPlanner {
         if (!ref.floats() || ref.isLocal() || fresh) {
             return runtime.image(ref);
         }
-        if (!progress.mayPull()) {
+        if (!mayPull) {
             progress.progress(id, ref + " as the node has it: an operator's plan pulls it first", 0, 0);
             return runtime.image(ref);
         }

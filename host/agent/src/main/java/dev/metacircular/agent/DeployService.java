@@ -57,8 +57,8 @@ final class DeployService {
     }
 
     /** What a deploy would do now. */
-    Plan plan(Service service, Target target, DeployPlanner.PullProgress progress) {
-        return planner.prepare(service, target, progress).plan();
+    Plan plan(Service service, Target target, boolean mayPull, DeployPlanner.PullProgress progress) {
+        return planner.prepare(service, target, mayPull, progress).plan();
     }
 
     /**
@@ -78,7 +78,7 @@ final class DeployService {
             DeployListener listener) {
         try (ServiceLocks.Held _ = locks.acquire(service.name(), "a deploy by " + by)) {
             requireGeneration(service.name(), baseGeneration);
-            DeployPlanner.Prepared prepared = planner.prepare(service, target, listener::progress);
+            DeployPlanner.Prepared prepared = planner.prepare(service, target, true, listener::progress);
             if (!shown.test(prepared.plan())) {
                 listener.plan(prepared.plan());
             }
