@@ -170,8 +170,8 @@ final class PlanExecutor {
                     lifecycle.ensureNetwork(runtime, new Network(network));
                 }
             }
-            case Operation.Stop(ComponentId _, String instance, String _) -> lifecycle.stop(existing(instance));
-            case Operation.SetAside(ComponentId _, String instance) ->
+            case Operation.Stop(ComponentId _, String instance, long _, String _) -> lifecycle.stop(existing(instance));
+            case Operation.SetAside(ComponentId _, String instance, long _) ->
                 runtimes.of(existing(instance)).setAside(existing(instance));
             case Operation.Create(ComponentId id, ImageRef ref, String _) -> made.put(id, create(id, ref, generation));
             case Operation.Start(ComponentId id, Optional<String> instance) -> {
@@ -185,7 +185,7 @@ final class PlanExecutor {
                 }
             }
             case Operation.Commit(String _) -> throw new IllegalStateException("the commit is not carried out here");
-            case Operation.Remove(ComponentId id, String instance, String _) ->
+            case Operation.Remove(ComponentId id, String instance, long _, String _) ->
                 lifecycle.retire(id, existing(instance));
         }
         return Optional.empty();
@@ -222,6 +222,11 @@ final class PlanExecutor {
         return switch (cause) {
             case RuntimeFailure failure -> Runtimes.problem(failure);
             case ProblemException known -> known.problem();
+            case RegistryException registry
+            when registry.isDamage() ->
+                Problem.of(Problem.Kind.FAILED, String.valueOf(registry.getMessage()))
+                        .next(
+                                "wait for the agent's next start, which puts the newest snapshot in its place: the agent ends now");
             case RegistryException registry ->
                 Problem.of(Problem.Kind.EXHAUSTED, String.valueOf(registry.getMessage()));
             default -> {

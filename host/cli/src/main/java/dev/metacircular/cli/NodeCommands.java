@@ -68,7 +68,9 @@ final class NodeCommands {
     static final class Show implements Command {
         @Override
         public CommandSpec spec() {
-            CommandSpec spec = Models.command("show", "Shows a node's CPUs, memory, disk and runtimes.");
+            CommandSpec spec = Models.command(
+                    "show",
+                    "Shows a node's CPUs, memory, disk and runtimes, its registry, and what its components take.");
             spec.addPositional(Models.required(0, "NODE", "The node."));
             return spec;
         }

@@ -94,10 +94,10 @@ final class StatusCommand implements Command {
         view.print(table, "nothing is registered");
         view.forEach((node, response) -> response.getUnregisteredList()
                 .forEach(i -> session.out()
-                        .println("UNREGISTERED " + Text.printable(i.getName()) + " on " + node + " (" + i.getService()
+                        .println(Text.printable("UNREGISTERED " + i.getName() + " on " + node + " (" + i.getService()
                                 + "/"
                                 + i.getComponent() + ") is " + i.getState() + ", and nothing is done to it: mcp adopt "
-                                + i.getService() + ", or mcp deploy " + i.getService())));
+                                + i.getService() + ", or mcp deploy " + i.getService()))));
         if (!events.isEmpty()) {
             session.out().println();
             events.print(session.out());

@@ -52,8 +52,12 @@ public sealed interface Operation {
         }
     }
 
-    /** Asks an instance to end, and ends it by force after the grace period. It can be started again. */
-    record Stop(ComponentId id, String instance, String why) implements Operation {
+    /**
+     * Asks an instance to end, and ends it by force after the grace period. It can be started again.
+     *
+     * @param generation that made it
+     */
+    record Stop(ComponentId id, String instance, long generation, String why) implements Operation {
         @Override
         public Optional<ComponentId> component() {
             return Optional.of(id);
@@ -66,12 +70,16 @@ public sealed interface Operation {
 
         @Override
         public String message() {
-            return "stop " + shortId(instance) + ": " + why;
+            return "stop " + told(id, generation) + ": " + why;
         }
     }
 
-    /** Takes the canonical name from an instance and keeps it. */
-    record SetAside(ComponentId id, String instance) implements Operation {
+    /**
+     * Takes the canonical name from an instance and keeps it.
+     *
+     * @param generation that made it
+     */
+    record SetAside(ComponentId id, String instance, long generation) implements Operation {
         @Override
         public Optional<ComponentId> component() {
             return Optional.of(id);
@@ -84,7 +92,7 @@ public sealed interface Operation {
 
         @Override
         public String message() {
-            return "keep " + shortId(instance) + " aside, to fall back on";
+            return "keep " + told(id, generation) + " aside, to fall back on";
         }
     }
 
@@ -124,7 +132,7 @@ public sealed interface Operation {
 
         @Override
         public String message() {
-            return "start " + instance.map(Operation::shortId).orElse(id.canonicalName());
+            return "start " + id.canonicalName();
         }
     }
 
@@ -164,8 +172,12 @@ public sealed interface Operation {
         }
     }
 
-    /** Removes an instance. */
-    record Remove(ComponentId id, String instance, String why) implements Operation {
+    /**
+     * Removes an instance.
+     *
+     * @param generation that made it
+     */
+    record Remove(ComponentId id, String instance, long generation, String why) implements Operation {
         @Override
         public Optional<ComponentId> component() {
             return Optional.of(id);
@@ -178,12 +190,11 @@ public sealed interface Operation {
 
         @Override
         public String message() {
-            return "remove " + shortId(instance) + ": " + why;
+            return "remove " + told(id, generation) + ": " + why;
         }
     }
 
-    private static String shortId(String instance) {
-        int shown = 12;
-        return instance.length() > shown ? instance.substring(0, shown) : instance;
+    private static String told(ComponentId id, long generation) {
+        return id.canonicalName() + " of generation " + generation;
     }
 }

@@ -104,10 +104,11 @@ public final class Planner {
     private void planStopped(ComponentId id, Item item) {
         for (Existing old : current.of(id)) {
             if (old.running()) {
-                earlyStops.add(new Operation.Stop(id, old.instance(), "desired stopped"));
+                earlyStops.add(new Operation.Stop(id, old.instance(), old.generation(), "desired stopped"));
             }
             if (!old.documentDigest().equals(item.digest())) {
-                removals.add(new Operation.Remove(id, old.instance(), "made from another definition"));
+                removals.add(
+                        new Operation.Remove(id, old.instance(), old.generation(), "made from another definition"));
             }
         }
     }
@@ -119,9 +120,9 @@ public final class Planner {
         Optional<String> why = latest.map(old -> difference(old, item)).orElse(Optional.of("new"));
         current.of(id).stream().filter(i -> latest.filter(i::equals).isEmpty()).forEach(spare -> {
             if (spare.running()) {
-                earlyStops.add(new Operation.Stop(id, spare.instance(), "one instance too many"));
+                earlyStops.add(new Operation.Stop(id, spare.instance(), spare.generation(), "one instance too many"));
             }
-            removals.add(new Operation.Remove(id, spare.instance(), "one instance too many"));
+            removals.add(new Operation.Remove(id, spare.instance(), spare.generation(), "one instance too many"));
         });
         if (why.isEmpty()) {
             Existing same = latest.orElseThrow();
@@ -141,20 +142,22 @@ public final class Planner {
         boolean stopsFirst = runs && !makesRoom && (adopted || cannotOverlap(component));
         latest.ifPresent(old -> {
             if (makesRoom) {
-                earlyStops.add(new Operation.Stop(id, old.instance(), "another component needs its ports or volumes"));
+                earlyStops.add(new Operation.Stop(
+                        id, old.instance(), old.generation(), "another component needs its ports or volumes"));
             } else if (stopsFirst) {
-                steps.add(new Operation.Stop(id, old.instance(), "the new one needs its ports or volumes"));
+                steps.add(new Operation.Stop(
+                        id, old.instance(), old.generation(), "the new one needs its ports or volumes"));
             }
-            steps.add(new Operation.SetAside(id, old.instance()));
+            steps.add(new Operation.SetAside(id, old.instance(), old.generation()));
         });
         steps.add(new Operation.Create(id, component.image(), why.get()));
         steps.add(new Operation.Start(id, Optional.empty()));
         steps.add(new Operation.AwaitHeld(id, condition(component)));
         latest.ifPresent(old -> {
             if (runs && !makesRoom && !stopsFirst) {
-                steps.add(new Operation.Stop(id, old.instance(), "the new one has held"));
+                steps.add(new Operation.Stop(id, old.instance(), old.generation(), "the new one has held"));
             }
-            removals.add(new Operation.Remove(id, old.instance(), "replaced"));
+            removals.add(new Operation.Remove(id, old.instance(), old.generation(), "replaced"));
         });
     }
 
@@ -206,9 +209,9 @@ public final class Planner {
         }
         for (Existing old : current.of(id)) {
             if (old.running()) {
-                earlyStops.add(new Operation.Stop(id, old.instance(), "no longer in the definition"));
+                earlyStops.add(new Operation.Stop(id, old.instance(), old.generation(), "no longer in the definition"));
             }
-            removals.add(new Operation.Remove(id, old.instance(), "no longer in the definition"));
+            removals.add(new Operation.Remove(id, old.instance(), old.generation(), "no longer in the definition"));
         }
     }
 

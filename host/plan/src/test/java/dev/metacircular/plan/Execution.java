@@ -34,8 +34,8 @@ final class Execution {
             switch (operation) {
                 case Operation.Pull(var _, var image) -> images.put(image.toString(), "pulled " + image);
                 case Operation.EnsureNetwork(var network) -> networks.add(network);
-                case Operation.Stop(var _, var instance, var _) -> setRunning(instance, false);
-                case Operation.SetAside(var _, var instance) -> require(instance);
+                case Operation.Stop(var _, var instance, var _, var _) -> setRunning(instance, false);
+                case Operation.SetAside(var _, var instance, var _) -> require(instance);
                 case Operation.Create(var id, var image, var _) -> {
                     String name = id + "@" + next;
                     String imageId = images.get(image.toString());
@@ -55,7 +55,7 @@ final class Execution {
                     register(wanted);
                     generation = next;
                 }
-                case Operation.Remove(var _, var instance, var _) -> {
+                case Operation.Remove(var _, var instance, var _, var _) -> {
                     require(instance);
                     instances.remove(instance);
                 }

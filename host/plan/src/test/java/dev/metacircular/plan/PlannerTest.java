@@ -88,6 +88,17 @@ final class PlannerTest {
     }
 
     @Test
+    void itsTextNamesInstancesByComponentAndGeneration() {
+        assertThat(Planner.plan(wanted("shop", item("web", "v2")), running(item("web", "v1"))).operations().stream()
+                        .map(Operation::message))
+                .contains(
+                        "keep shop-web of generation 3 aside, to fall back on",
+                        "start shop-web",
+                        "stop shop-web of generation 3: the new one has held",
+                        "remove shop-web of generation 3: replaced");
+    }
+
+    @Test
     void theOldIsStoppedFirstWhereBothNeedOnePort() {
         assertThat(steps(Planner.plan(
                         wanted("shop", item("web", "v2", "8080:80")), running(item("web", "v1", "127.0.0.1:8080:80")))))

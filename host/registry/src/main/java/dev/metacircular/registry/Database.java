@@ -24,6 +24,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
 import org.jdbi.v3.core.Handle;
@@ -36,6 +38,7 @@ import org.sqlite.SQLiteConfig;
  * returned from survives a power cut (SQLite documentation, "Write-Ahead Logging", section 2.3).
  */
 final class Database implements AutoCloseable {
+    private static final Pattern TWICE = Pattern.compile("\\[(?<code>\\w+)\\] .* \\((?<words>.+)\\)");
     private static final int READERS = 2;
     private static final Duration BUSY_TIMEOUT = Duration.ofSeconds(5);
 
@@ -109,10 +112,17 @@ final class Database implements AutoCloseable {
     private static RegistryException failed(Path file, String message, Exception failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
             if (cause instanceof SQLException sql && isDamage(sql)) {
-                return new DamagedException("the registry " + file + " is damaged: " + sql.getMessage(), failure);
+                return new DamagedException("the registry " + file + " is damaged: " + told(sql), failure);
             }
         }
         return new RegistryException(message, failure);
+    }
+
+    /** The driver tells what a code means and, in brackets, what SQLite says, which is much the same or more. */
+    private static String told(SQLException failure) {
+        String message = String.valueOf(failure.getMessage());
+        Matcher twice = TWICE.matcher(message);
+        return twice.matches() ? twice.group("words") + " (" + twice.group("code") + ")" : message;
     }
 
     /** A table that every version has is missing where zeros took the place of the first page. */

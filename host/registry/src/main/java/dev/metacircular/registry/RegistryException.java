@@ -11,4 +11,9 @@ public sealed class RegistryException extends RuntimeException permits DamagedEx
     public RegistryException(String message) {
         super(message);
     }
+
+    /** Whether the file is not what was written: nothing can be read from it or written to it any more. */
+    public final boolean isDamage() {
+        return this instanceof DamagedException;
+    }
 }
