@@ -9,7 +9,6 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Random;
 import java.util.TreeMap;
 
 /**
@@ -26,13 +25,13 @@ final class FaultLoss {
         this.act = act;
     }
 
-    /** Cuts the file at a place of its; the log of what is not yet in it goes too. */
-    static void cut(FaultWorld world, Random random) {
-        Path registry = world.node.agentDirectory().resolve("registry.db");
+    /** Leaves that part of the registry's file, from 0 to 1; the log of what is not yet in it goes too. */
+    static void cut(Node node, double part) {
+        Path registry = node.agentDirectory().resolve("registry.db");
         try (FileChannel file = FileChannel.open(registry, StandardOpenOption.WRITE);
                 FileChannel log = FileChannel.open(
                         Path.of(registry + "-wal"), StandardOpenOption.WRITE, StandardOpenOption.CREATE)) {
-            file.truncate((long) (random.nextDouble() * 0.9 * file.size()));
+            file.truncate((long) (part * file.size()));
             log.truncate(0);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

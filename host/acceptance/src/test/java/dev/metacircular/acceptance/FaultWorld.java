@@ -15,7 +15,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.stream.Collectors;
 
 /** The node of a fault run and its services: how they are told apart, and what podman itself says of them. */
 final class FaultWorld implements AutoCloseable {
@@ -228,12 +227,6 @@ final class FaultWorld implements AutoCloseable {
                 throw new UncheckedIOException(e);
             }
         }
-    }
-
-    static String tell(Map<String, Node.Container> containers) {
-        return containers.entrySet().stream()
-                .map(e -> "  " + e.getKey() + " " + e.getValue())
-                .collect(Collectors.joining("\n"));
     }
 
     @Override

@@ -4,10 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -34,13 +30,6 @@ final class LossTest {
         node.mcp("deploy", service).ok();
     }
 
-    private static void cut(Path registry) throws IOException {
-        try (FileChannel file = FileChannel.open(registry, StandardOpenOption.WRITE)) {
-            file.truncate(file.size() / 2);
-        }
-        Files.deleteIfExists(Path.of(registry + "-wal"));
-    }
-
     private static void requireForTheTimeOf(Duration time, Node node, Map<String, Node.Container> containers)
             throws InterruptedException {
         Instant until = Instant.now().plus(time);
@@ -61,7 +50,7 @@ final class LossTest {
             deploy(node, "loss-deployed", image);
             Map<String, Node.Container> before = node.onePerComponent();
             node.kill();
-            cut(node.agentDirectory().resolve("registry.db"));
+            FaultLoss.cut(node, 0.5);
             node.start();
 
             JsonNode loss = node.json("node", "show", node.name).get("registry").get("loss");

@@ -23,32 +23,31 @@ final class Round {
 
     /**
      * @param done whether the operator was told that it was done
-     * @param image what a deploy was to bring
      * @param on whether the switched component, or the guest, is to be there afterwards
      */
-    record Expectation(FaultRun.Act act, boolean done, String image, boolean on) {
+    record Expectation(FaultRun.Act act, boolean done, boolean on) {
         static Expectation nothing() {
-            return new Expectation(FaultRun.Act.NOTHING, true, "", true);
+            return new Expectation(FaultRun.Act.NOTHING, true, true);
         }
 
-        static Expectation deploy(boolean done, String image) {
-            return new Expectation(FaultRun.Act.DEPLOY, done, image, true);
+        static Expectation deploy(boolean done) {
+            return new Expectation(FaultRun.Act.DEPLOY, done, true);
         }
 
         static Expectation restart(boolean done) {
-            return new Expectation(FaultRun.Act.RESTART, done, "", true);
+            return new Expectation(FaultRun.Act.RESTART, done, true);
         }
 
         static Expectation crash() {
-            return new Expectation(FaultRun.Act.CRASH, true, "", true);
+            return new Expectation(FaultRun.Act.CRASH, true, true);
         }
 
         static Expectation flip(boolean done, boolean on) {
-            return new Expectation(FaultRun.Act.SWITCH, done, "", on);
+            return new Expectation(FaultRun.Act.SWITCH, done, on);
         }
 
         static Expectation guest(boolean done, boolean there) {
-            return new Expectation(FaultRun.Act.GUEST, done, "", there);
+            return new Expectation(FaultRun.Act.GUEST, done, there);
         }
     }
 

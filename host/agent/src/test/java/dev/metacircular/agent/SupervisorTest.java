@@ -361,7 +361,7 @@ class SupervisorTest {
         node.actions.setDesired("tester", SHOP, generation, Optional.of(true), Map.of());
         node.restartWith(file -> java.nio.file.Files.write(file, new byte[0]));
         node.settle();
-        assertThat(node.registry.restored()).isPresent();
+        assertThat(node.registry.loss()).isPresent();
         assertThat(node.view.require(SHOP).active()).isFalse();
         assertThat(runs()).isTrue();
 

@@ -33,33 +33,24 @@ public final class Registry implements AutoCloseable {
     private final Clock clock;
     private final Database database;
 
-    private final Optional<Restored> restored;
-
     private Registry(Path directory, Clock clock, Function<Restored, RegistryEvent> told) {
         this.clock = clock;
         this.snapshots = new Snapshots(directory, clock);
         Path file = directory.resolve("registry.db");
-        Optional<Restored> replaced = Optional.empty();
         Database opened;
         try {
             snapshots.requireContent(file);
             opened = Database.open(file, snapshots::take);
         } catch (DamagedException e) {
-            replaced = Optional.of(snapshots.replace(file, e, told));
+            snapshots.replace(file, e, told);
             opened = Database.open(file, snapshots::take);
         }
         this.database = opened;
-        this.restored = replaced;
-    }
-
-    /** That the registry was damaged when it was opened, and what took its place; empty if it was not. */
-    public Optional<Restored> restored() {
-        return restored;
     }
 
     /**
      * Opens {@code registry.db} in the directory, making it where there is none, and brings it to this version's form after taking
-     * a snapshot. In the place of a damaged file the newest good snapshot is put, see {@link #restored}.
+     * a snapshot. In the place of a damaged file the newest good snapshot is put, see {@link #loss}.
      *
      * @param told the event that tells of a loss, recorded in one with it
      * @throws RegistryException if it cannot be opened, is newer than this program, or is damaged and there is no good snapshot
