@@ -3,18 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uk.h>
-
-static unsigned passed, failed;
-
-static void check(int good, int line) {
-    if (good) {
-        passed++;
-        return;
-    }
-    failed++;
-    printf("FAIL library.c:%d\n", line);
-}
-#define CHECK(condition) check((condition) != 0, __LINE__)
+#include "check.h"
 
 static void prints(int line, const char *wanted, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static void prints(int line, const char *wanted, const char *format, ...) {
@@ -24,7 +13,7 @@ static void prints(int line, const char *wanted, const char *format, ...) {
     int length = vsnprintf(buffer, sizeof buffer, format, arguments);
     va_end(arguments);
     if (strcmp(buffer, wanted) != 0 || length != (int)strlen(wanted)) printf("got '%s' (%d), wanted '%s'\n", buffer, length, wanted);
-    check(strcmp(buffer, wanted) == 0 && length == (int)strlen(wanted), line);
+    check(strcmp(buffer, wanted) == 0 && length == (int)strlen(wanted), __FILE_NAME__, line);
 }
 #define PRINTS(wanted, ...) prints(__LINE__, wanted, __VA_ARGS__)
 
@@ -141,6 +130,5 @@ int main(int argc, char **argv) {
     strings();
     memory();
     threads();
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed != 0;
+    return finish();
 }

@@ -4,21 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uk.h>
+#include "check.h"
 
 #define TASKS 4
 #define STEPS 10
-
-static unsigned passed, failed;
-
-static void check(int good, int line) {
-    if (good) {
-        passed++;
-        return;
-    }
-    failed++;
-    printf("FAIL trace.c:%d\n", line);
-}
-#define CHECK(condition) check((condition) != 0, __LINE__)
 
 static uk_handle_t run;
 
@@ -93,6 +82,5 @@ static void flood(unsigned long count) {
 int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "flood") == 0) flood((unsigned long)atoi(argv[2]));
     else nested();
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed != 0;
+    return finish();
 }

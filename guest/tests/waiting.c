@@ -6,18 +6,7 @@
 #include <uk_net.h>
 #include <uk_poll.h>
 #include <uk_time.h>
-
-static unsigned passed, failed;
-
-static void check(int good, int line) {
-    if (good) {
-        passed++;
-        return;
-    }
-    failed++;
-    printf("FAIL waiting.c:%d\n", line);
-}
-#define CHECK(condition) check((condition) != 0, __LINE__)
+#include "check.h"
 
 enum { TASKS = 4, JOBS = 200 };
 static uk_handle_t ours, theirs;
@@ -154,6 +143,5 @@ int main(void) {
     uint64_t wall = 0;
     result_t told = uk_wall_now(&wall);
     CHECK(told == UK_UNSUPPORTED || wall > UINT64_C(1700000000) * UK_SECOND);
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed != 0;
+    return finish();
 }

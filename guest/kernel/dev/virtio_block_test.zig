@@ -2,7 +2,8 @@
 const std = @import("std");
 const mmio = @import("virtio_mmio.zig");
 const block = @import("virtio_block.zig");
-const Simulated = @import("simulated_block.zig").Simulated;
+const simulated_block = @import("simulated_block.zig");
+const Simulated = simulated_block.Simulated;
 const testing = std.testing;
 
 const Device = block.BlockDevice(Simulated.Bus, usize);
@@ -108,7 +109,7 @@ test "requests that the device could not serve are refused before it sees them" 
     try testing.expectError(error.OutOfRange, device.submit(.read, 0, &.{}, 0));
     try testing.expectError(error.OutOfRange, device.submit(.read, 0, &nine, 0));
     try testing.expectError(error.OutOfRange, device.submit(.flush, 0, &.{}, 0));
-    try testing.expectEqual(@as(u32, 0), setup.simulated.notifications);
+    try testing.expectEqual(@as(u32, 0), setup.simulated.transport.queues[0].notifications);
 }
 
 test "a request has as many pieces as the device says it takes, and one where it does not say" {
@@ -121,7 +122,7 @@ test "a request has as many pieces as the device says it takes, and one where it
     }) |case| {
         var setup: Setup = .{};
         setup.prepare();
-        setup.simulated.offered_features = 1 << 32 | case.offered;
+        setup.simulated.transport.offered = 1 << 32 | case.offered;
         setup.simulated.pieces_max = case.says;
         var device = try setup.start();
         var memory: [512]u8 = undefined;
@@ -136,9 +137,9 @@ test "a read-only device takes no write" {
     var setup: Setup = .{};
     setup.prepare();
     setup.simulated.read_only = true;
-    setup.simulated.offered_features |= 1 << 5 | 1 << 29;
+    setup.simulated.transport.offered |= 1 << 5 | 1 << 29;
     var device = try setup.start();
-    try testing.expectEqual(@as(u64, block.feature_pieces | 1 << 5 | 1 << 32), setup.simulated.acknowledged);
+    try testing.expectEqual(@as(u64, block.feature_pieces | 1 << 5 | 1 << 32), setup.simulated.transport.acknowledged);
     var memory: [512]u8 = undefined;
     try testing.expectError(error.ReadOnly, device.submit(.write, 0, &.{piece(&memory)}, 0));
 }
@@ -178,7 +179,7 @@ test "a device that breaks its protocol fails every request, and is used no more
         }.f,
         struct {
             fn f(device: *Simulated, _: u16) void {
-                device.setUsedIndex(40_000);
+                device.transport.queues[0].setUsedIndex(40_000);
             }
         }.f,
         struct {
@@ -207,25 +208,32 @@ test "a device that breaks its protocol fails every request, and is used no more
     }
 }
 
+fn changed(comptime field: []const u8, value: anytype) simulated_block.Transport {
+    var transport = simulated_block.registers;
+    @field(transport, field) = value;
+    return transport;
+}
+
 test "a transport that cannot be used is refused, and told so" {
-    const Case = struct { mmio.Error, Simulated };
-    var storage: [512]u8 = undefined;
-    const cases = [_]Case{
-        .{ error.NotThere, .{ .storage = &storage, .device_id = 0 } },
-        .{ error.NotThere, .{ .storage = &storage, .device_id = 1 } },
-        .{ error.InUse, .{ .storage = &storage, .status = 0xf } },
-        .{ error.Features, .{ .storage = &storage, .offered_features = 0 } },
-        .{ error.NoQueue, .{ .storage = &storage, .queue_size_offered = 0 } },
-        .{ error.NoQueue, .{ .storage = &storage, .queue_size_offered = 8 } },
-        .{ error.NotStarted, .{ .storage = &storage, .refuses_start = true } },
-        .{ error.NotThere, .{ .storage = &storage, .unstable_reads = 1000 } },
-    };
-    for (cases) |case| {
+    const Case = struct { mmio.Error, simulated_block.Transport };
+    for ([_]Case{
+        .{ error.NotThere, changed("device_id", 0) },
+        .{ error.NotThere, changed("device_id", 1) },
+        .{ error.InUse, changed("status", 0xf) },
+        .{ error.Features, changed("offered", 0) },
+        .{ error.NoQueue, changed("queue_size_offered", 0) },
+        .{ error.NoQueue, changed("queue_size_offered", 8) },
+        .{ error.NotStarted, changed("refuses_start", true) },
+    }) |case| {
         var setup: Setup = .{};
         setup.prepare();
-        setup.simulated = case[1];
+        setup.simulated.transport = case[1];
         try testing.expectError(case[0], setup.start());
     }
+    var endless: Setup = .{};
+    endless.prepare();
+    endless.simulated.unstable_reads = 1000;
+    try testing.expectError(error.NotThere, endless.start());
     var setup: Setup = .{};
     setup.prepare();
     setup.simulated.unstable_reads = 3;
@@ -235,7 +243,7 @@ test "a transport that cannot be used is refused, and told so" {
 test "a small queue serves fewer requests at once" {
     var setup: Setup = .{};
     setup.prepare();
-    setup.simulated.queue_size_offered = 16;
+    setup.simulated.transport.queue_size_offered = 16;
     var device = try setup.start();
     var memory: [512]u8 = undefined;
     try device.submit(.read, 1, &.{piece(&memory)}, 0);
