@@ -94,14 +94,27 @@ public record RunConfiguration(
 
     /** The text form, UTF-8. */
     public byte[] toBytes() {
-        List<TextForm.Line> lines = new ArrayList<>();
-        arguments.forEach(argument -> lines.add(new TextForm.Line(lines.size() + 2, "arg", argument)));
-        environment.forEach((name, value) -> lines.add(new TextForm.Line(lines.size() + 2, "env", name + "=" + value)));
+        List<TextForm.Line> lines = known();
         long nanos = Math.addExact(Math.multiplyExact(wallTime.getEpochSecond(), 1_000_000_000L), wallTime.getNano());
         lines.add(new TextForm.Line(lines.size() + 2, "wall_ns", Long.toString(nanos)));
         lines.add(new TextForm.Line(lines.size() + 2, "seed", seed.hex()));
         address.ifPresent(given -> lines.add(new TextForm.Line(lines.size() + 2, "address", given.text())));
         return FORM.write(lines);
+    }
+
+    /**
+     * The beginning of the text form, with arguments and variables: for one who starts the VMM later, and adds the lines that only the start
+     * knows.
+     */
+    public byte[] toPreparedBytes() {
+        return FORM.write(known());
+    }
+
+    private List<TextForm.Line> known() {
+        List<TextForm.Line> lines = new ArrayList<>();
+        arguments.forEach(argument -> lines.add(new TextForm.Line(lines.size() + 2, "arg", argument)));
+        environment.forEach((name, value) -> lines.add(new TextForm.Line(lines.size() + 2, "env", name + "=" + value)));
+        return lines;
     }
 
     /** Names what it holds and never a value: arguments and variables may be secrets. */

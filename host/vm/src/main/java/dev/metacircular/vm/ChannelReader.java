@@ -40,6 +40,27 @@ public final class ChannelReader implements AutoCloseable {
     }
 
     /**
+     * Makes an empty channel for a VM that somebody else supervises.
+     *
+     * @param slots 64 to 262,144
+     * @throws VmException HOST when the file exists or cannot be written
+     */
+    public static void create(Path path, int slots) {
+        ChannelFile.create(path, slots);
+    }
+
+    /**
+     * How the guest that wrote this file ended; empty where it was killed, or its VMM failed.
+     *
+     * @throws VmException HOST when it cannot be read or is no channel
+     */
+    public static Optional<ChannelMessage.ExitStatus> exitStatus(Path path) {
+        try (ChannelFile file = ChannelFile.open(path)) {
+            return file.exitStatus();
+        }
+    }
+
+    /**
      * The next event, waiting for it as long as the VM runs and time is left.
      *
      * @return empty when nothing came within the time; after {@link ChannelEvent.End}, End again

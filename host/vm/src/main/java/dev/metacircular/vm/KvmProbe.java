@@ -18,7 +18,7 @@ import java.util.concurrent.TimeUnit;
 final class KvmProbe {
     private static final Path DEVICE = Path.of("/dev/kvm");
     private static final int LOOPS = 10_000_000;
-    private static final String EXPECTED = "K";
+    static final String EXPECTED = "K";
     private static final int MEMORY_MEBIBYTES = 16;
 
     private final Path qemu;
@@ -62,7 +62,7 @@ final class KvmProbe {
             throw StateDirectory.cannot("make a file for the KVM probe in", Path.of("the temporary folder"), e);
         }
         try {
-            Files.write(kernel, PvhElf.of(guest()));
+            Files.write(kernel, kernel());
             return run(kernel);
         } catch (IOException e) {
             throw StateDirectory.cannot("probe KVM with", qemu, e);
@@ -71,10 +71,16 @@ final class KvmProbe {
         }
     }
 
-    private ProbeCache.Answer run(Path kernel) throws IOException, InterruptedException {
+    /** The command line that boots the test guest with KVM. */
+    static List<String> command(Path qemu, Path kernel) {
         List<String> words = QemuCommand.machine(qemu, Accelerator.KVM, 1, MEMORY_MEBIBYTES);
         words.addAll(QemuCommand.console());
         words.addAll(List.of("-kernel", kernel.toString()));
+        return words;
+    }
+
+    private ProbeCache.Answer run(Path kernel) throws IOException, InterruptedException {
+        List<String> words = command(qemu, kernel);
         Path errors = Files.createTempFile("kvm-probe", ".err");
         long startNanos = System.nanoTime();
         Process process = new ProcessBuilder(words)
@@ -101,6 +107,11 @@ final class KvmProbe {
             process.destroyForcibly().waitFor();
             Files.deleteIfExists(errors);
         }
+    }
+
+    /** The test guest's file. */
+    static byte[] kernel() {
+        return PvhElf.of(guest());
     }
 
     private static String firstLine(String text) {

@@ -92,6 +92,24 @@ final class QemuCommand {
         return words;
     }
 
+    /** Of a VM that somebody else supervises: its guest runs at once, and its only interface is a tap. */
+    static List<String> carried(Path binary, CarriedVm vm, Accelerator accelerator) {
+        List<String> words = machine(binary, accelerator, vm.vcpus(), vm.memoryMebibytes());
+        words.addAll(console());
+        words.addAll(List.of("-name", "guest=" + escaped(vm.name())));
+        words.addAll(List.of("-qmp", "unix:" + vm.controlSocket() + ",server=on,wait=off"));
+        words.addAll(List.of(
+                "-kernel", vm.kernel().toString(), "-initrd", vm.initrd().toString()));
+        int slot = 0;
+        for (Disk disk : vm.disks()) {
+            words.addAll(disk("disk" + slot, slot, disk.file().toString(), disk.readOnly()));
+            slot++;
+        }
+        words.addAll(disk("channel", slot, vm.channel().toString(), false));
+        words.addAll(network(vm.linkAddress(), new Network.Tap(vm.tap()), 0, slot + 1));
+        return words;
+    }
+
     /**
      * A block device in a given transport: without a bus QEMU fills them from the last to the first. An error of the host's file system is
      * the guest's to handle; QEMU would stop the guest instead when the disk is full.

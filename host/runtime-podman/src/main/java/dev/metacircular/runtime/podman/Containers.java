@@ -95,13 +95,22 @@ final class Containers {
         return libpod.read(Request.get(purpose, Libpod.path("/containers/{}/json", idOrName)));
     }
 
-    private static Instance instance(JsonNode container) {
+    Map<String, String> labels(String purpose, InstanceId id) {
+        return labels(inspect(purpose, id));
+    }
+
+    private static Map<String, String> labels(JsonNode container) {
         Map<String, String> labels = new HashMap<>();
         container
                 .path("Config")
                 .path("Labels")
                 .properties()
                 .forEach(l -> labels.put(l.getKey(), l.getValue().asText("")));
+        return labels;
+    }
+
+    private static Instance instance(JsonNode container) {
+        Map<String, String> labels = labels(container);
         JsonNode state = container.path("State");
         return instance(
                 container.path("Id").asText(),

@@ -381,6 +381,15 @@ public final class PodmanRuntime implements Runtime {
         return containers.find(instance);
     }
 
+    /**
+     * The labels of the container that is, or carries, this instance.
+     *
+     * @throws RuntimeFailure {@code NOT_FOUND}
+     */
+    public Map<String, String> labels(InstanceId instance) {
+        return containers.labels("inspect " + Containers.shortly(instance), instance);
+    }
+
     @Override
     public List<Instance> list() {
         return ours(ours.ask());

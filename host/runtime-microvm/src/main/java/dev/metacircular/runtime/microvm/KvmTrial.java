@@ -1,0 +1,226 @@
+package dev.metacircular.runtime.microvm;
+
+import dev.metacircular.model.Component;
+import dev.metacircular.model.ComponentId;
+import dev.metacircular.model.Identity;
+import dev.metacircular.model.InstanceState;
+import dev.metacircular.model.Name;
+import dev.metacircular.model.RuntimeKind;
+import dev.metacircular.runtime.Instance;
+import dev.metacircular.runtime.InstanceId;
+import dev.metacircular.runtime.InstanceSpec;
+import dev.metacircular.runtime.LogOptions;
+import dev.metacircular.runtime.LogSink;
+import dev.metacircular.runtime.RuntimeFailure;
+import dev.metacircular.runtime.microvm.StateDirectories.State;
+import dev.metacircular.runtime.podman.Carriage;
+import dev.metacircular.runtime.podman.PodmanRuntime;
+import dev.metacircular.vm.CarriedVm;
+import java.io.IOException;
+import java.lang.System.Logger.Level;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/**
+ * Finds out whether KVM works inside a carrier, by booting a test guest there: the agent itself may be kept from the device, and on some
+ * nested hosts KVM is there and a thousand times too slow. Asked once for each boot of the node and each QEMU, in the background.
+ */
+final class KvmTrial {
+    private static final System.Logger LOG = System.getLogger(KvmTrial.class.getName());
+
+    /** @param reason for a person */
+    record Answer(boolean works, String reason) {}
+
+    private static final Name NAME = Name.of("mc-kvm-trial");
+    private static final Path BOOT = Path.of("/proc/sys/kernel/random/boot_id");
+    private static final Duration LIMIT = Duration.ofSeconds(60);
+    private static final Duration RETRY = Duration.ofMinutes(5);
+    private static final String SCRIPT = """
+            said=$(timeout 2 setpriv --bounding-set=-all --inh-caps=-all --no-new-privs -- "$@" 2>/vm/errors </dev/null)
+            [ "$said" != "$WORKS" ] || exit 0
+            head -n 1 /vm/errors | grep . || echo "no answer from a test guest within 2 s"
+            exit 1
+            """.replace("$WORKS", CarriedVm.KvmTrial.WORKS);
+
+    private final Path folder;
+    private final AtomicBoolean underWay = new AtomicBoolean();
+    private volatile Optional<PodmanRuntime> podman = Optional.empty();
+    private volatile Instant due = Instant.MIN;
+    private volatile Optional<Answer> last = Optional.empty();
+
+    KvmTrial(Path folder) {
+        this.folder = folder;
+    }
+
+    void by(PodmanRuntime carrying) {
+        podman = Optional.of(carrying);
+    }
+
+    Optional<Answer> last() {
+        return last;
+    }
+
+    /** What is known; begins to find it out where nothing is. */
+    Optional<Answer> ask(Path qemu) {
+        if (last.isPresent()) {
+            return last;
+        }
+        String key = key(qemu);
+        last = remembered(key);
+        if (last.isEmpty() && !Instant.now().isBefore(due) && underWay.compareAndSet(false, true)) {
+            due = Instant.now().plus(RETRY);
+            podman.ifPresent(runtime -> Thread.ofVirtual().name("kvm-trial").start(() -> find(runtime, qemu, key)));
+        }
+        return last;
+    }
+
+    private void find(PodmanRuntime runtime, Path qemu, String key) {
+        try {
+            Answer answer = run(runtime, qemu);
+            remember(key, answer);
+            last = Optional.of(answer);
+            LOG.log(Level.INFO, "KVM {0}: {1}", answer.works() ? "works" : "does not work", answer.reason());
+        } catch (RuntimeFailure | IOException e) {
+            LOG.log(Level.WARNING, "cannot find out whether KVM works: {0}", e.getMessage());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } finally {
+            underWay.set(false);
+        }
+    }
+
+    private Answer run(PodmanRuntime runtime, Path qemu) throws IOException, InterruptedException {
+        Files.createDirectories(folder);
+        Identity identity = new Identity(
+                NAME, new ComponentId(NAME, NAME), ProcessHandle.current().pid(), qemu.toString());
+        InstanceSpec spec = new InstanceSpec(
+                identity,
+                Component.builder(NAME.value(), "localhost/" + NAME + ":v1")
+                        .runtime(RuntimeKind.UNIKERNEL)
+                        .command(List.of(qemu.toString()))
+                        .build(),
+                "",
+                List.of(),
+                List.of(),
+                Map.of(),
+                false);
+        // One that a crash left.
+        runtime.named(identity.component().canonicalName()).ifPresent(i -> runtime.remove(i.id()));
+        Making making = new Making();
+        try {
+            InstanceId id = ScopedValue.where(Making.NOW, making).call(() -> runtime.create(spec));
+            try {
+                return run(runtime, id);
+            } finally {
+                runtime.remove(id);
+            }
+        } finally {
+            making.key().ifPresent(new StateDirectories(folder)::remove);
+        }
+    }
+
+    private static Answer run(PodmanRuntime runtime, InstanceId id) throws InterruptedException {
+        Instant end = Instant.now().plus(LIMIT);
+        runtime.start(id);
+        while (Instant.now().isBefore(end)) {
+            Optional<InstanceState> state = runtime.inspect(id).map(Instance::state);
+            if (state.isPresent() && state.get() instanceof InstanceState.Ended ended) {
+                return ended.exitStatus() == 0
+                        ? new Answer(true, "it ran a test guest")
+                        : new Answer(false, lastLine(runtime, id));
+            }
+            Thread.sleep(100);
+        }
+        return new Answer(false, "the test guest's carrier does not end");
+    }
+
+    private static String lastLine(PodmanRuntime runtime, InstanceId id) {
+        List<String> lines = new ArrayList<>(List.of("no message"));
+        runtime.logs(id, LogOptions.lastLines(1), new LogSink() {
+            @Override
+            public void line(Instant time, Stream stream, String text) {
+                lines.add(text);
+            }
+
+            @Override
+            public boolean isCancelled() {
+                return false;
+            }
+        });
+        return lines.getLast();
+    }
+
+    static boolean is(InstanceSpec spec) {
+        return spec.identity().node().equals(NAME);
+    }
+
+    static boolean is(Instance instance) {
+        return instance.identity().filter(i -> i.node().equals(NAME)).isPresent();
+    }
+
+    Carriage carriage(StateDirectories directories, InstanceSpec spec) {
+        String key = directories.newKey(spec.identity());
+        Making.NOW.get().key(key);
+        Path qemu = Path.of(spec.component().command().getFirst());
+        State state = directories.make(key, kernel(), new byte[0], Optional.empty(), 0);
+        List<String> command = new ArrayList<>(List.of("/bin/sh", "-c", SCRIPT, "kvm-trial"));
+        command.addAll(CarriedVm.KvmTrial.qemu(VmmPrograms.inside(qemu), Path.of("/image")));
+        return new Carriage(
+                state.root(),
+                command,
+                Carrier.mounts(state, qemu),
+                List.of(Path.of("/dev/kvm")),
+                Set.of("SETPCAP"),
+                Map.of(Carrier.LABEL, key));
+    }
+
+    private Path kernel() {
+        Path file = folder.resolve("kvm-trial.elf");
+        try {
+            Path fresh = Files.createTempFile(folder, "kvm-trial", ".new");
+            Files.write(fresh, CarriedVm.KvmTrial.kernel());
+            Files.setPosixFilePermissions(fresh, java.nio.file.attribute.PosixFilePermissions.fromString("rw-r--r--"));
+            return Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            throw new RuntimeFailure(RuntimeFailure.Kind.FAILED, "cannot write " + file + ": " + e.getMessage(), e);
+        }
+    }
+
+    private static String key(Path qemu) {
+        try {
+            return Files.readString(BOOT).strip() + " " + qemu + " "
+                    + Files.getLastModifiedTime(qemu).toMillis();
+        } catch (IOException e) {
+            return "unknown";
+        }
+    }
+
+    private Optional<Answer> remembered(String key) {
+        try {
+            List<String> lines = Files.readAllLines(folder.resolve("kvm-trial"));
+            return lines.size() == 3 && lines.getFirst().equals(key)
+                    ? Optional.of(new Answer(lines.get(1).equals("works"), lines.get(2)))
+                    : Optional.empty();
+        } catch (IOException e) {
+            return Optional.empty();
+        }
+    }
+
+    private void remember(String key, Answer answer) throws IOException {
+        Path fresh = Files.createTempFile(folder, "kvm-trial", ".new");
+        Files.writeString(
+                fresh,
+                key + "\n" + (answer.works() ? "works" : "fails") + "\n"
+                        + answer.reason().replace('\n', ' ') + "\n");
+        Files.move(fresh, folder.resolve("kvm-trial"), StandardCopyOption.ATOMIC_MOVE);
+    }
+}

@@ -1,0 +1,130 @@
+# Runs one microVM as the only program of a container. The guest takes over the container's address: one IP, one name, all ports.
+# Needs sh, iproute2, util-linux and coreutils; NET_ADMIN for the network and SETPCAP to give both up before the VMM.
+#
+# usage: sh /box.sh VMM [ARGUMENT...]    In an argument @mac@ stands for the guest's link address.
+#
+# Read: /config (the run-time configuration so far as it was known before the start), /channel (an empty channel), /vmm.json (a
+# configuration file of the VMM's, where it has one). Written in /vm: channel, serial.in (the serial input), vmm.json.
+# The console goes to standard output. Exit status: 0 the guest ended, how stands in the channel; 125 there is no VM, why stands on
+# standard error; above 128 a signal ended the VMM.
+set -u
+umask 077
+ulimit -c 0
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH LC_ALL=C
+
+fail() {
+  echo "microVM: $*" >&2
+  exit 125
+}
+
+# As process 1 of its namespace this shell is not ended by a signal that it has no trap for.
+stop_asked=
+vmm=
+stop() {
+  stop_asked=1
+  [ -n "$vmm" ] || exit 143
+  printf '\033_ukernel:stop\033\\' >&3
+}
+trap stop TERM
+
+# Sets address (A.B.C.D/LENGTH), gateway (or nothing) and mac from eth0.
+find_address() {
+  set -- $(ip -4 -o addr show dev eth0 2>&1)
+  address=${4-}
+  case $address in
+    *.*.*.*/*) ;;
+    *) fail "the container's eth0 has no IPv4 address: ${*:-ip says nothing}" ;;
+  esac
+  set -- $(ip -4 route show default)
+  gateway=
+  [ "${2-}" != via ] || gateway=$3
+  mac=$(cat /sys/class/net/eth0/address) || fail "the container's eth0 has no link address"
+}
+
+# The guest gets eth0's link address too, which its neighbours may know already; eth0 gets another. Programs in this namespace, such as
+# who forwards published ports, reach the guest from a link-local address that nobody else on the network has.
+take_over() {
+  case $mac in
+    02:*) own=06:${mac#*:} ;;
+    *) own=02:${mac#*:} ;;
+  esac
+  ip=${address%/*}
+  host=${ip#*.*.}
+  ip -batch - <<EOF
+link add vm0 type bridge
+addr flush dev eth0
+link set dev eth0 address $own
+link set dev eth0 master vm0
+tuntap add tap0 mode tap user 0
+link set dev tap0 master vm0 up
+addr add 169.254.$host/32 dev vm0
+link set dev vm0 up
+route add $ip/32 dev vm0 src 169.254.$host
+EOF
+}
+
+# The run-time configuration: what was prepared, and what only the start knows.
+configuration() {
+  cat /config || return
+  echo "wall_ns $(date +%s%N)"
+  echo "seed $(od -v -An -tx1 -N32 /dev/urandom | tr -d ' \n')"
+  echo "address $address${gateway:+ $gateway}"
+  while read -r key value; do
+    case $key:$value in
+      nameserver:*.*.*.*) echo "nameserver $value" ;;
+      search:?*) echo "search $value" ;;
+    esac
+  done < /etc/resolv.conf
+}
+
+for program in ip setpriv mkfifo od "$1"; do
+  command -v "$program" > /dev/null || fail "there is no $program on the node"
+done
+[ -c /dev/net/tun ] || fail "the node gives no /dev/net/tun; as root: modprobe tun"
+cd /vm || fail "its state directory is not there"
+rm -f serial.in channel.new initrd vmm.json control.sock
+
+find_address
+reason=$(take_over 2>&1) || fail "it cannot take over the container's network:" $reason
+
+cp --sparse=always /channel channel.new && mv channel.new channel || fail "it cannot make its channel"
+mkfifo serial.in || fail "it cannot make its serial input"
+exec 3<> serial.in
+
+# From here on nobody can open it by a name, for it may hold secrets.
+configuration > initrd || fail "it cannot write its configuration"
+exec 4< initrd
+rm -f initrd
+
+if [ -f /vmm.json ]; then
+  sed "s/@mac@/$mac/g" /vmm.json > vmm.json || fail "it cannot write the VMM's configuration"
+fi
+for word in "$@"; do
+  shift
+  case $word in
+    *@mac@*) word=${word%%@mac@*}$mac${word#*@mac@} ;;
+  esac
+  set -- "$@" "$word"
+done
+
+setpriv --bounding-set=-all --inh-caps=-all --no-new-privs -- "$@" <&3 3>&- &
+vmm=$!
+exec 4<&-
+
+# A signal cuts the waiting short; what it then says is not the VMM's status.
+status=127
+while :; do
+  stop_asked=
+  wait "$vmm"
+  last=$?
+  [ "$last" = 127 ] && break
+  status=$last
+  [ -n "$stop_asked" ] || break
+done
+
+rm -f serial.in control.sock vmm.json
+[ "$status" != 0 ] || exit 0
+echo "microVM: the VMM ended with status $status" >&2
+[ "$status" -gt 128 ] || status=125
+exit "$status"
