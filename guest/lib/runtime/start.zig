@@ -1,7 +1,20 @@
 //! Entry: from the start-up block to main(argc, argv, envp), whose result ends the VM.
+const std = @import("std");
 const uk = @import("ukernel");
 const abi = uk.abi;
 const gate = @import("gate.zig");
+
+comptime {
+    // Who packs a program finds here that it is a native one, and of which ABI (docs/image-format.md).
+    asm (std.fmt.comptimePrint(
+            \\.pushsection .note.ukernel, "a", @note
+            \\ .balign 4
+            \\ .long 8, 8, 1
+            \\ .asciz "ukernel"
+            \\ .long {d}, {d}
+            \\.popsection
+        , .{ abi.version_major, abi.version_minor }));
+}
 
 extern fn main(argc: c_int, argv: [*:null]?[*:0]u8, envp: [*:null]?[*:0]u8) callconv(.c) c_int;
 

@@ -3,6 +3,7 @@ package dev.metacircular.ukernel;
 import dev.metacircular.image.ImageException;
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
+import dev.metacircular.oci.OciException;
 import dev.metacircular.vm.VmException;
 
 /** The one mapping of what can go wrong to what is said and to the exit status. */
@@ -19,6 +20,7 @@ final class Failures {
             case ProblemException known -> known.problem();
             case ImageException image -> Problem.of(Problem.Kind.FAILED, String.valueOf(image.getMessage()));
             case VmException vm -> problem(vm);
+            case OciException oci -> Problem.of(kind(oci.kind()), String.valueOf(oci.getMessage()));
             default ->
                 Problem.of(Problem.Kind.INTERNAL, "ukernel failed in a way that it should not: " + e)
                         .next("run it again with UKERNEL_DEBUG=1 for the stack trace, and report it");
@@ -36,6 +38,16 @@ final class Failures {
             case HOST -> Problem.Kind.UNAVAILABLE;
             case VMM -> Problem.Kind.FAILED;
             case DEADLINE -> Problem.Kind.DEADLINE;
+        };
+    }
+
+    private static Problem.Kind kind(OciException.Kind kind) {
+        return switch (kind) {
+            case NOT_FOUND -> Problem.Kind.NOT_FOUND;
+            case DENIED -> Problem.Kind.NOT_PERMITTED;
+            case UNREACHABLE -> Problem.Kind.UNAVAILABLE;
+            case DEADLINE -> Problem.Kind.DEADLINE;
+            case INVALID, FAILED -> Problem.Kind.FAILED;
         };
     }
 

@@ -68,6 +68,8 @@ public final class Main {
                         new PerfCommand(cli),
                         new InspectCommand(cli),
                         new DiffCommand(cli),
+                        new PushCommand(cli),
+                        new PullCommand(cli),
                         new DoctorCommand(cli))
                 .forEach(root::addSubcommand);
         root.setOut(new PrintWriter(cli.out(), true, StandardCharsets.UTF_8));

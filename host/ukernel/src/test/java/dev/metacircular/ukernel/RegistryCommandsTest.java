@@ -1,0 +1,142 @@
+package dev.metacircular.ukernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.metacircular.oci.Descriptor;
+import dev.metacircular.oci.GuestArtifact;
+import dev.metacircular.oci.Progress;
+import dev.metacircular.oci.RegistryClient;
+import dev.metacircular.oci.TestRegistry;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code push} and {@code pull} against a real image registry. */
+@Timeout(180)
+class RegistryCommandsTest {
+    @TempDir
+    Path folder;
+
+    @Test
+    void aProjectIsPackedPushedPulledAndInspected() throws IOException {
+        Workbench.requireGuest();
+        Workbench bench = new Workbench(folder);
+        bench.run(folder, "init", "--name", "hello", "--lang", "c");
+        Path hello = folder.resolve("hello");
+        try (TestRegistry registry = TestRegistry.tls()) {
+            String reference = registry.host() + "/team/hello:v1";
+            List<String> access = List.of(
+                    "--auth-file",
+                    registry.authFile().toString(),
+                    "--ca",
+                    registry.caFile().toString());
+
+            Workbench.Result push = run(bench, hello, access, "push", reference);
+            assertThat(push.status()).as(push.err()).isZero();
+            assertThat(push.err()).contains("pack: wrote dist/hello.img", "push: " + reference);
+            assertThat(push.out()).matches(registry.host() + "/team/hello@sha256:[0-9a-f]{64}\n");
+
+            Workbench.Result pull = run(bench, folder, access, "pull", reference);
+            assertThat(pull.status()).as(pull.err()).isZero();
+            assertThat(pull.out()).isEqualTo(push.out());
+            assertThat(folder.resolve("hello.img")).hasSameBinaryContentAs(hello.resolve("dist/hello.img"));
+            assertThat(bench.run(folder, "inspect", "hello.img").out()).contains("every byte checked");
+
+            Workbench.Result json = run(
+                    bench,
+                    folder,
+                    access,
+                    "pull",
+                    "--json",
+                    "--out",
+                    "hello.img",
+                    push.out().strip());
+            JsonNode said = new ObjectMapper().readTree(json.out());
+            List<String> keys = new ArrayList<>();
+            said.fieldNames().forEachRemaining(keys::add);
+            assertThat(keys).containsExactly("image", "reference", "digest", "image_digest", "size_bytes");
+            assertThat(push.out()).contains(said.path("digest").asText());
+            Workbench.Result pushed =
+                    run(bench, folder, access, "push", "--json", "hello.img", registry.host() + "/team/hello:v2");
+            assertThat(new ObjectMapper().readTree(pushed.out()).path("image_digest"))
+                    .isEqualTo(said.path("image_digest"));
+
+            assertThat(bench.run(folder, "pull", reference))
+                    .satisfies(result -> assertThat(result.status()).isEqualTo(1))
+                    .satisfies(result -> assertThat(result.err()).contains("not trusted"));
+        }
+    }
+
+    @Test
+    void whatIsNoGuestImageIsNeitherPushedNorPulledNorReplaced() throws IOException {
+        Workbench bench = new Workbench(folder);
+        Path text = Files.writeString(folder.resolve("text"), "text");
+        try (TestRegistry registry = TestRegistry.plain();
+                RegistryClient client = registry.client()) {
+            String reference = registry.host() + "/x:v1";
+            List<String> access = List.of("--insecure");
+            assertThat(run(bench, folder, access, "push", "text", reference).err())
+                    .contains("text");
+            assertThat(run(bench, folder, access, "pull", reference).err()).contains("HTTP 404");
+
+            GuestArtifact.push(client, "x", "v1", text, "text", Progress.NONE);
+            Workbench.Result damaged = run(bench, folder, access, "pull", reference);
+            assertThat(damaged.status()).isEqualTo(1);
+            assertThat(damaged.err()).contains("is no sound guest image");
+
+            Descriptor config = client.upload("x", "application/vnd.oci.image.config.v1+json", new byte[] {'{', '}'});
+            String ordinary = "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"" + config.mediaType()
+                    + "\",\"digest\":\"" + config.digest() + "\",\"size\":2},\"layers\":[]}";
+            client.putManifest(
+                    "x", "v2", "application/vnd.oci.image.manifest.v1+json", ordinary.getBytes(StandardCharsets.UTF_8));
+            Workbench.Result refused = run(bench, folder, access, "pull", registry.host() + "/x:v2");
+            assertThat(refused.err()).contains("ordinary image", "a node packs it");
+
+            Workbench.Result kept = run(bench, folder, access, "pull", "--out", "text", reference);
+            assertThat(kept.err()).contains("is not replaced", "--out");
+        }
+        assertThat(text).hasContent("text");
+        assertThat(folder).isDirectoryNotContaining("glob:**x*.img");
+    }
+
+    @Test
+    void whereItGoesIsChecked() {
+        Workbench bench = new Workbench(folder);
+        assertThat(bench.run(folder, "push", "hello").status()).isEqualTo(2);
+        assertThat(bench.run(folder, "pull", "localhost/hello:v1").err()).contains("node's own");
+        assertThat(bench.run(folder, "pull", "--insecure", "--ca", "x", "r.example/hello")
+                        .err())
+                .contains("exclude each other");
+        assertThat(bench.run(folder, "push", "a", "r.example/hello@sha256:" + "0".repeat(64))
+                        .err())
+                .contains("under a tag");
+    }
+
+    @Test
+    void aTerminalIsToldHowFarItIs() throws InterruptedException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
+        try (TransferLine line = new TransferLine("push", out, true)) {
+            line.bytes(1, 4096);
+            Thread.sleep(250);
+            line.bytes(1024, 4096);
+        }
+        assertThat(bytes.toString(StandardCharsets.UTF_8)).isEqualTo("\r\033[Kpush: 1.0 KiB of 4.0 KiB, 25 %\r\033[K");
+    }
+
+    private static Workbench.Result run(Workbench bench, Path where, List<String> access, String... arguments) {
+        List<String> all = new ArrayList<>(List.of(arguments));
+        all.addAll(1, access);
+        return bench.run(where, all.toArray(String[]::new));
+    }
+}
