@@ -29,7 +29,7 @@ pub fn acknowledge(stack: *Stack, connection: *Connection, segment: *const tcp_s
         const duplicate = if (connection.flags.selective) connection.reported.bytes() > reported_before else segment.length() == 0 and window_same;
         if (duplicate) connection.duplicates +|= 1;
     }
-    if (connection.mode == .open and connection.flight() > 0) startFast(stack, connection);
+    if (connection.mode == .open and connection.flight() > 0) startFast(stack, connection, now_ns);
     if (connection.mode != .open and connection.flags.selective) {
         connection.lost_edge = sequence.later(connection.lost_edge, lostEdge(connection));
     }
@@ -80,7 +80,7 @@ fn progress(stack: *Stack, connection: *Connection, header: *const tcp_segment.H
             connection.duplicates = 0;
             if (limited) grow(connection, acknowledged);
         },
-        .fast => if (before(number, connection.recover)) partial(connection, acknowledged) else finish(connection),
+        .fast => if (isSpurious(connection, header)) takeBack(connection) else if (before(number, connection.recover)) partial(connection, acknowledged) else finish(connection),
         .lost => {
             grow(connection, acknowledged);
             if (!before(number, connection.recover)) {
@@ -149,7 +149,7 @@ fn lostEdge(connection: *const Connection) u32 {
     return connection.send_unacknowledged;
 }
 
-fn startFast(stack: *Stack, connection: *Connection) void {
+fn startFast(stack: *Stack, connection: *Connection, now_ns: u64) void {
     const una = connection.send_unacknowledged;
     const lost = connection.flags.selective and after(lostEdge(connection), una);
     if (connection.duplicates < 3 and !lost) return;
@@ -158,6 +158,11 @@ fn startFast(stack: *Stack, connection: *Connection) void {
     stack.counters.tcp_recoveries += 1;
     const segment: u32 = connection.segment_bytes_max;
     connection.mode = .fast;
+    if (connection.flags.timestamps) connection.undo = .{
+        .stamp = tcp_send.timestampNow(connection, now_ns),
+        .congestion_window = connection.congestion_window,
+        .slow_start_threshold = connection.slow_start_threshold,
+    };
     connection.recover = connection.send_next;
     connection.retransmitted = una;
     connection.lost_edge = sequence.earlier(una +% segment, connection.send_next);
@@ -178,6 +183,27 @@ fn partial(connection: *Connection, acknowledged: u32) void {
     connection.flags.forced = true;
     // One was the retransmission, the others had been counted.
     connection.duplicates -|= (acknowledged / segment) -| 1;
+}
+
+/// Whether what counted as lost was only late: what fills the gap was sent before it was sent again (Eifel, RFC 3522).
+fn isSpurious(connection: *Connection, header: *const tcp_segment.Header) bool {
+    const undo = connection.undo orelse return false;
+    const timestamp = header.options.timestamp orelse return false;
+    if (timestamp.echo != 0 and before(timestamp.echo, undo.stamp)) return true;
+    connection.undo = null;
+    return false;
+}
+
+/// RFC 4015.
+fn takeBack(connection: *Connection) void {
+    const undo = connection.undo.?;
+    connection.undo = null;
+    connection.congestion_window = undo.congestion_window;
+    connection.slow_start_threshold = undo.slow_start_threshold;
+    connection.lost_edge = connection.send_unacknowledged;
+    connection.mode = .open;
+    connection.duplicates = 0;
+    connection.flags.forced = false;
 }
 
 fn finish(connection: *Connection) void {

@@ -79,6 +79,9 @@ pub const Flags = packed struct(u16) {
     padding: u1 = 0,
 };
 
+/// What there was before a recovery, and what our timestamp was when it began.
+pub const Undo = struct { stamp: u32, congestion_window: u32, slow_start_threshold: u32 };
+
 pub const Connection = struct {
     socket: socket.Socket = .{ .kind = .connection },
     output: socket.Output = .{ .kind = .connection },
@@ -137,6 +140,8 @@ pub const Connection = struct {
     /// What was not reported as received before here counts as lost.
     lost_edge: u32 = 0,
     rescued: bool = false,
+    /// What to go back to where a recovery turns out to have been none: good until its first progress.
+    undo: ?Undo = null,
     reported: sequence.Ranges(limits.tcp_reported_ranges_max) = .{},
     round_trip: RoundTrip = .{},
     timed_sequence: u32 = 0,

@@ -350,6 +350,50 @@ test "selective acknowledgements bring all that is lost, and that alone, in one 
     try peer.expectEmpty();
 }
 
+test "a recovery from what was only late is taken back, and one from a loss is not" {
+    for ([_]bool{ true, false }) |late| {
+        const peer = try Peer.create(.{});
+        defer peer.destroy();
+        const listener = try peer.stack.listen(0, 80, 4);
+        peer.options = modern;
+        const connection = try peer.open(listener);
+        peer.drain();
+        try writeAll(peer, connection, 10 * 1448);
+        const base = peer.acknowledgement;
+        const first = peer.sent().?;
+        peer.drain();
+        peer.wait(20 * millisecond_ns);
+        const window = connection.congestion_window;
+        var header = peer.headerOf(.{ .ack = true });
+        header.options.blocks[0] = .{ .start = base +% 1448, .end = base +% 10 * 1448 };
+        header.options.blocks_count = 1;
+        peer.raw(header, &.{});
+        const again = peer.sent().?;
+        try expectEqual(base, again.header.sequence);
+        try expect(connection.congestion_window < window);
+        const reduced = connection.slow_start_threshold;
+        // The peer tells which of the two filled the gap.
+        peer.wait(5 * millisecond_ns);
+        header = peer.headerOf(.{ .ack = true });
+        header.acknowledgement = base +% 10 * 1448;
+        header.options.timestamp.?.echo = (if (late) first else again).header.options.timestamp.?.value;
+        peer.raw(header, &.{});
+        try expectEqual(.open, connection.mode);
+        if (late) {
+            try expectEqual(window, connection.congestion_window);
+            try expectEqual(std.math.maxInt(u32), connection.slow_start_threshold);
+        } else {
+            try expect(connection.congestion_window <= reduced);
+            try expectEqual(reduced, connection.slow_start_threshold);
+        }
+        connection.abort(&peer.stack);
+        connection.close(&peer.stack, peer.now_ns);
+        listener.close(&peer.stack);
+        peer.drain();
+        try peer.expectEmpty();
+    }
+}
+
 test "small writes wait for what is in flight, unless told not to" {
     const peer = try Peer.create(.{});
     defer peer.destroy();

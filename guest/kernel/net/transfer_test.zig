@@ -137,9 +137,13 @@ test "windows that shut and open again, and end while they are shut" {
     }
 }
 
-test "what one packet in a hundred takes is repaired without waiting, and little is sent twice" {
-    const network = try Network.create(1, .{ .loss_permille = 10, .delay_ns = second_ns / 100 }, .{});
+/// What sending 4 MiB one way took.
+const Cost = struct { duration_ns: u64, counters: stack_file.Counters };
+
+fn costOf(faults: simulated.Faults) !Cost {
+    const network = try Network.create(1, faults, .{});
     defer network.destroy();
+    const start_ns = network.now_ns;
     const listener = try network.nodes[1].listen(0, 80, 8);
     var sides = [2]Side{ .{ .index = 0, .total = 4 << 20, .expected = 0, .slow = false }, .{ .index = 1, .total = 0, .expected = 4 << 20, .slow = false } };
     sides[0].connection = try network.nodes[0].connect(.{ .address = simulated.addresses[1], .port = 80 }, 0, network.now_ns);
@@ -148,13 +152,29 @@ test "what one packet in a hundred takes is repaired without waiting, and little
         if (sides[1].connection == null) sides[1].connection = listener.accept(&network.nodes[1]);
         for (&sides) |*side| try side.turn(network);
     }
-    const counters = &network.nodes[0].counters;
-    try std.testing.expect(counters.tcp_recoveries > 10 and counters.tcp_timeouts * 5 < counters.tcp_recoveries);
-    // About 29 are lost.
-    try std.testing.expect(counters.tcp_retransmitted < 60);
+    const cost: Cost = .{ .duration_ns = network.now_ns - start_ns, .counters = network.nodes[0].counters };
     listener.close(&network.nodes[1]);
     network.run(400 * second_ns);
     try network.expectEmpty();
+    return cost;
+}
+
+test "what one packet in a hundred takes is repaired without waiting, and little is sent twice" {
+    const counters = (try costOf(.{ .loss_permille = 10, .delay_ns = second_ns / 100 })).counters;
+    try std.testing.expect(counters.tcp_recoveries > 10 and counters.tcp_timeouts * 5 < counters.tcp_recoveries);
+    // About 29 are lost.
+    try std.testing.expect(counters.tcp_retransmitted < 60);
+}
+
+test "one frame in ten out of order takes less than half of the speed" {
+    const ordered: simulated.Faults = .{ .delay_ns = second_ns / 200, .bytes_per_second = 10_000_000 };
+    var reordered = ordered;
+    reordered.reorder_permille = 100;
+    reordered.reorder_ns = second_ns / 200;
+    const cost = try costOf(reordered);
+    try std.testing.expect(cost.counters.tcp_recoveries > 10 and cost.counters.tcp_timeouts == 0);
+    const plain = try costOf(ordered);
+    try std.testing.expect(cost.duration_ns < 2 * plain.duration_ns);
 }
 
 test "with hardly any pages connections are slow, and intact" {
