@@ -77,7 +77,7 @@ final class AdoptingRuntime implements Runtime {
         List<Instance> ours = all.stream()
                 .filter(i -> i.identity().filter(d -> d.node().equals(node)).isPresent())
                 .toList();
-        view.dropReplaced(ours);
+        view.dropReplaced(kind(), ours);
         return ours;
     }
 
@@ -183,6 +183,11 @@ final class AdoptingRuntime implements Runtime {
     @Override
     public void removeNetwork(Network network) {
         backend.removeNetwork(network);
+    }
+
+    @Override
+    public Optional<String> refusal(Component component) {
+        return backend.refusal(component);
     }
 
     @Override

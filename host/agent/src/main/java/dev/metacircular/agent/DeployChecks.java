@@ -2,11 +2,15 @@ package dev.metacircular.agent;
 
 import dev.metacircular.model.Component;
 import dev.metacircular.model.ComponentId;
+import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
+import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.model.Service;
 import dev.metacircular.model.Target;
+import dev.metacircular.runtime.Availability;
 import dev.metacircular.runtime.Instance;
+import dev.metacircular.runtime.Runtime;
 import dev.metacircular.runtime.RuntimeFailure;
 import java.util.List;
 import java.util.Optional;
@@ -53,8 +57,12 @@ final class DeployChecks {
             Component component = entry.component();
             if (target.includes(component.name())) {
                 checkComponent(service.id(component), component);
+                if (entry.desired().under(service.active()) == Desired.RUNNING) {
+                    requireRunnable(service.id(component), component);
+                }
             }
         }
+        DiskVolumes.requireUnshared(service, target);
         new VolumeNesting(volumes, view).check(service, target);
     }
 
@@ -64,6 +72,16 @@ final class DeployChecks {
                             Problem.Kind.UNSUPPORTED,
                             "runtime = \"" + component.runtime() + "\": this agent has no backend for it yet")
                     .at(id.toString())
+                    .exception();
+        }
+        if (component.runtime() == RuntimeKind.UNIKERNEL && component.network().isPresent()) {
+            throw Problem.of(
+                            Problem.Kind.UNSUPPORTED,
+                            "network = \"" + component.network().get()
+                                    + "\": a unikernel cannot be on a shared network besides its service's own yet")
+                    .at(id.toString())
+                    .next("remove the key 'network', and reach what is on that network by a container of the service,"
+                            + " or by a published port")
                     .exception();
         }
         secrets.requireSet(id, component);
@@ -79,6 +97,34 @@ final class DeployChecks {
                     throw taken(id, m.id().toString());
                 }
             }
+        }
+    }
+
+    /** Containers' backend tells by each of its answers whether it can serve; one that could not start a VM still answers. */
+    private void requireRunnable(ComponentId id, Component component) {
+        if (component.runtime() == RuntimeKind.CONTAINER) {
+            return;
+        }
+        Runtime runtime = runtimes.of(component.runtime());
+        Optional<String> why = switch (runtime.availability()) {
+            case Availability.Unavailable(String reason) -> Optional.of(reason);
+            case Availability.Available(String _, String _) -> refusal(id, runtime, component);
+        };
+        if (why.isPresent()) {
+            throw Problem.of(
+                            Problem.Kind.UNSUPPORTED,
+                            "this node cannot run a " + component.runtime() + " now: " + why.get())
+                    .at(id.toString())
+                    .next("mcp doctor " + node + " shows what the node lacks")
+                    .exception();
+        }
+    }
+
+    private static Optional<String> refusal(ComponentId id, Runtime runtime, Component component) {
+        try {
+            return runtime.refusal(component);
+        } catch (RuntimeFailure e) {
+            throw Runtimes.problem(e).at(id.toString()).exception();
         }
     }
 

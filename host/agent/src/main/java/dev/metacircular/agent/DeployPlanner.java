@@ -12,6 +12,7 @@ import dev.metacircular.model.Observation;
 import dev.metacircular.model.Service;
 import dev.metacircular.model.Target;
 import dev.metacircular.plan.Current;
+import dev.metacircular.plan.ImageKey;
 import dev.metacircular.plan.Plan;
 import dev.metacircular.plan.Planner;
 import dev.metacircular.plan.Wanted;
@@ -41,7 +42,7 @@ final class DeployPlanner {
     private final Lifecycle lifecycle;
     private final DeployChecks checks;
     private final SecretStore secrets;
-    private final Map<ImageRef, Long> pulledAt = new ConcurrentHashMap<>();
+    private final Map<ImageKey, Long> pulledAt = new ConcurrentHashMap<>();
 
     DeployPlanner(Runtimes runtimes, NodeView view, Lifecycle lifecycle, DeployChecks checks, SecretStore secrets) {
         this.secrets = secrets;
@@ -55,7 +56,7 @@ final class DeployPlanner {
      * What a plan was made from.
      *
      * @param instances of the service, with their labels
-     * @param images reference to the backend's image ID, where the node has it
+     * @param images to the backend's image ID, where the node has it
      */
     record Prepared(
             Service service,
@@ -63,7 +64,7 @@ final class DeployPlanner {
             Optional<KnownService> registered,
             List<Wanted.Item> items,
             List<Instance> instances,
-            Map<String, String> images,
+            Map<ImageKey, String> images,
             Plan plan) {}
 
     /** Is told of the pulls of floating tags. */
@@ -82,7 +83,7 @@ final class DeployPlanner {
         List<Wanted.Item> items = service.components().stream()
                 .map(e -> new Wanted.Item(e.component(), ComponentDocuments.digest(e.component()), e.desired()))
                 .toList();
-        Map<String, String> images = new ConcurrentHashMap<>();
+        Map<ImageKey, String> images = new ConcurrentHashMap<>();
         List<Instance> listed = new ArrayList<>();
         List<Instance> holders = new ArrayList<>();
         List<Callable<Boolean>> looks = new ArrayList<>();
@@ -94,7 +95,7 @@ final class DeployPlanner {
                 .map(Wanted.Item::component)
                 .forEach(c -> looks.add(() -> {
                     image(service.id(c), c, mayPull, progress)
-                            .ifPresent(image -> images.put(c.image().toString(), image.id()));
+                            .ifPresent(image -> images.put(ImageKey.of(c), image.id()));
                     return true;
                 }));
         try {
@@ -124,7 +125,8 @@ final class DeployPlanner {
     private Optional<Image> image(ComponentId id, Component component, boolean mayPull, PullProgress progress) {
         Runtime runtime = runtimes.of(component.runtime());
         ImageRef ref = component.image();
-        Long pulled = pulledAt.get(ref);
+        ImageKey key = ImageKey.of(component);
+        Long pulled = pulledAt.get(key);
         boolean fresh = pulled != null && System.nanoTime() - pulled < PULL_FRESH.toNanos();
         if (!ref.floats() || ref.isLocal() || fresh) {
             return runtime.image(ref);
@@ -136,7 +138,7 @@ final class DeployPlanner {
         Image image = runtime.pull(ref, (what, done, total) -> progress.progress(id, what, done, total));
         long now = System.nanoTime();
         pulledAt.values().removeIf(at -> now - at >= PULL_FRESH.toNanos());
-        pulledAt.put(ref, now);
+        pulledAt.put(key, now);
         return Optional.of(image);
     }
 
@@ -144,7 +146,7 @@ final class DeployPlanner {
             Optional<KnownService> registered,
             List<Wanted.Item> items,
             List<Instance> instances,
-            Map<String, String> images) {
+            Map<ImageKey, String> images) {
         Map<Name, Current.Registered> rows = new HashMap<>();
         registered.ifPresent(s -> s.components()
                 .forEach(m -> rows.put(

@@ -3,6 +3,7 @@ package dev.metacircular.agent;
 import dev.metacircular.definition.ComponentDocuments;
 import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Name;
+import dev.metacircular.plan.ImageKey;
 import dev.metacircular.plan.Operation;
 import dev.metacircular.plan.Wanted;
 import dev.metacircular.registry.PendingDeploy;
@@ -22,10 +23,10 @@ final class DeployRows {
     /**
      * All rows of the service after the commit: those of the target as the definition has them, the others as they are registered.
      *
-     * @param images reference to image ID, with what was pulled meanwhile
+     * @param images to image ID, with what was pulled meanwhile
      */
     static List<RegisteredComponent> rows(
-            DeployPlanner.Prepared prepared, long generation, Map<String, String> images) {
+            DeployPlanner.Prepared prepared, long generation, Map<ImageKey, String> images) {
         Set<ComponentId> created = prepared.plan().operations().stream()
                 .filter(Operation.Create.class::isInstance)
                 .flatMap(o -> o.component().stream())
@@ -60,12 +61,11 @@ final class DeployRows {
             Optional<RegisteredComponent> before,
             Set<ComponentId> created,
             long generation,
-            Map<String, String> images) {
+            Map<ImageKey, String> images) {
         ComponentId id = prepared.service().id(item.component());
         boolean sameDocument =
                 before.filter(b -> b.documentDigest().equals(item.digest())).isPresent();
-        Optional<String> known =
-                Optional.ofNullable(images.get(item.component().image().toString()));
+        Optional<String> known = Optional.ofNullable(images.get(ImageKey.of(item.component())));
         String imageId =
                 sameDocument && !created.contains(id) ? before.orElseThrow().imageId() : known.orElse("");
         return new RegisteredComponent(

@@ -182,7 +182,9 @@ final class Doctor {
             switch (availability) {
                 case Availability.Available(String version, String accelerator) ->
                     find("runtime_" + kind, Grade.OK, version + (accelerator.isEmpty() ? "" : ", " + accelerator), "");
-                case Availability.Unavailable(String reason) -> find("runtime_" + kind, Grade.ERROR, reason, "");
+                // A node may well have no VMs.
+                case Availability.Unavailable(String reason) ->
+                    find("runtime_" + kind, kind == RuntimeKind.CONTAINER ? Grade.ERROR : Grade.WARNING, reason, "");
             }
         });
         observations.obstacles().forEach(o -> find("oci_runtime", Grade.ERROR, o.what(), o.mend()));

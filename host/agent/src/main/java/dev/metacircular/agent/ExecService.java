@@ -59,8 +59,10 @@ final class ExecService {
             Exec exec = runtimes.of(instance)
                     .exec()
                     .orElseThrow(() -> Problem.of(
-                                    Problem.Kind.UNSUPPORTED, "commands cannot be run inside a " + instance.runtime())
+                                    Problem.Kind.UNSUPPORTED,
+                                    "it is a " + instance.runtime() + ": nothing but its own program can be run inside")
                             .at(id.toString())
+                            .next("mcp logs " + id)
                             .exception());
             return exec.exec(
                     instance,

@@ -128,6 +128,7 @@ final class NodeFacts {
         }
         component.memoryMb().ifPresent(mb -> resources.setMemoryLimitBytes((long) mb << 20));
         component.cpus().ifPresent(resources::setCpuLimit);
+        component.vcpus().ifPresent(resources::setCpuLimit);
         if (available) {
             limits.notEnforced(component).ifPresent(resources::setNotEnforced);
         }

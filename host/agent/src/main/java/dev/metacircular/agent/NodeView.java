@@ -132,11 +132,19 @@ final class NodeView {
         }
     }
 
-    /** Forgets those that are gone and whose component has another instance now. */
-    void dropReplaced(List<Instance> everything) {
+    /** Forgets those of a runtime that are gone and whose component has another instance now, or is of another runtime. */
+    void dropReplaced(RuntimeKind runtime, List<Instance> everything) {
         for (AdoptedInstance a : List.copyOf(adopted.values())) {
+            if (!a.runtime().equals(runtime.toString())) {
+                continue;
+            }
             List<Instance> own = Instances.of(everything, a.component());
-            if (!own.isEmpty() && own.stream().noneMatch(i -> i.id().value().equals(a.instance()))) {
+            boolean moved = service(a.component().service())
+                    .flatMap(s -> s.find(a.component().component()))
+                    .filter(m -> m.component().runtime() != runtime)
+                    .isPresent();
+            if ((moved || !own.isEmpty())
+                    && own.stream().noneMatch(i -> i.id().value().equals(a.instance()))) {
                 registry.dropAdopted(a.instance());
                 adopted.remove(a.instance());
             }

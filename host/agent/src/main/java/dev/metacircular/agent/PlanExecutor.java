@@ -5,6 +5,8 @@ import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.ImageRef;
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
+import dev.metacircular.model.RuntimeKind;
+import dev.metacircular.plan.ImageKey;
 import dev.metacircular.plan.Operation;
 import dev.metacircular.plan.Plan;
 import dev.metacircular.plan.Wanted;
@@ -12,14 +14,15 @@ import dev.metacircular.registry.RegistryException;
 import dev.metacircular.runtime.Image;
 import dev.metacircular.runtime.InstanceId;
 import dev.metacircular.runtime.Network;
-import dev.metacircular.runtime.Runtime;
 import dev.metacircular.runtime.RuntimeFailure;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -34,8 +37,11 @@ final class PlanExecutor {
     private final DeployListener listener;
     private final Plan plan;
     private final Map<ComponentId, Wanted.Item> items;
+    /** Of the components that the plan makes. */
+    private final Set<RuntimeKind> kinds;
+
     private final Map<String, InstanceId> existing = new HashMap<>();
-    private final Map<String, String> images;
+    private final Map<ImageKey, String> images;
     private final Map<ComponentId, InstanceId> made = new HashMap<>();
 
     PlanExecutor(Runtimes runtimes, Lifecycle lifecycle, DeployPlanner.Prepared prepared, DeployListener listener) {
@@ -45,6 +51,10 @@ final class PlanExecutor {
         this.plan = prepared.plan();
         this.items = prepared.items().stream()
                 .collect(Collectors.toMap(i -> prepared.service().id(i.component()), i -> i));
+        this.kinds = plan.operations().stream()
+                .filter(Operation.Create.class::isInstance)
+                .map(o -> component(((Operation.Create) o).id()).runtime())
+                .collect(Collectors.toCollection(() -> EnumSet.noneOf(RuntimeKind.class)));
         prepared.instances().forEach(i -> existing.put(i.id().value(), i.id()));
         this.images = new HashMap<>(prepared.images());
     }
@@ -97,17 +107,18 @@ final class PlanExecutor {
         return plan.operations().size();
     }
 
-    /** The image of each reference, with those that were pulled. */
-    Map<String, String> images() {
+    /** The ID of each image, with those that were pulled. */
+    Map<ImageKey, String> images() {
         return Map.copyOf(images);
     }
 
     /** Runs the pulls at the head of the plan side by side, each image once, and returns the index of the first other operation. */
     int pull() throws OperationFailed {
-        Map<ImageRef, List<Integer>> pulls = new LinkedHashMap<>();
+        Map<ImageKey, List<Integer>> pulls = new LinkedHashMap<>();
         int next = 0;
         while (next < plan.operations().size() && plan.operations().get(next) instanceof Operation.Pull pull) {
-            pulls.computeIfAbsent(pull.image(), _ -> new ArrayList<>()).add(next);
+            pulls.computeIfAbsent(ImageKey.of(component(pull.id())), _ -> new ArrayList<>())
+                    .add(next);
             next++;
         }
         List<Callable<Optional<OperationFailed>>> tasks = new ArrayList<>();
@@ -120,17 +131,17 @@ final class PlanExecutor {
         return next;
     }
 
-    private Optional<OperationFailed> pull(ImageRef ref, List<Integer> indices) {
+    private Optional<OperationFailed> pull(ImageKey wanted, List<Integer> indices) {
         for (int index : indices) {
             listener.operation(index, plan.operations().get(index), DeployListener.Status.BEGIN, "");
         }
         int first = indices.getFirst();
         ComponentId id = plan.operations().get(first).component().orElseThrow();
         try {
-            Image image = runtimes.of(component(id).runtime())
-                    .pull(ref, (what, done, total) -> listener.progress(id, what, done, total));
+            Image image = runtimes.of(wanted.runtime())
+                    .pull(wanted.reference(), (what, done, total) -> listener.progress(id, what, done, total));
             synchronized (images) {
-                images.put(ref.toString(), image.id());
+                images.put(wanted, image.id());
             }
         } catch (RuntimeException e) {
             return Optional.of(failed(first, e, List.of()));
@@ -166,14 +177,14 @@ final class PlanExecutor {
             case Operation.Pull pull ->
                 throw new IllegalStateException("a pull stands behind another operation: " + pull);
             case Operation.EnsureNetwork(String network) -> {
-                for (Runtime runtime : runtimes.all()) {
-                    lifecycle.ensureNetwork(runtime, new Network(network));
+                for (RuntimeKind kind : kinds) {
+                    lifecycle.ensureNetwork(runtimes.of(kind), new Network(network));
                 }
             }
             case Operation.Stop(ComponentId _, String instance, long _, String _) -> lifecycle.stop(existing(instance));
             case Operation.SetAside(ComponentId _, String instance, long _) ->
                 runtimes.of(existing(instance)).setAside(existing(instance));
-            case Operation.Create(ComponentId id, ImageRef ref, String _) -> made.put(id, create(id, ref, generation));
+            case Operation.Create(ComponentId id, ImageRef _, String _) -> made.put(id, create(id, generation));
             case Operation.Start(ComponentId id, Optional<String> instance) -> {
                 InstanceId target = instance.map(this::existing).orElseGet(() -> made(id));
                 made.put(id, target);
@@ -191,9 +202,9 @@ final class PlanExecutor {
         return Optional.empty();
     }
 
-    private InstanceId create(ComponentId id, ImageRef ref, long generation) {
+    private InstanceId create(ComponentId id, long generation) {
         Wanted.Item item = item(id);
-        String imageId = images.get(ref.toString());
+        String imageId = images.get(ImageKey.of(item.component()));
         if (imageId == null) {
             throw new IllegalStateException("the plan creates " + id + " without an image");
         }

@@ -5,6 +5,7 @@ import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.Problem;
 import dev.metacircular.model.ProblemException;
+import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.model.Volume;
 import dev.metacircular.runtime.InstanceSpec.Mount;
 import dev.metacircular.runtime.UserIds;
@@ -28,6 +29,8 @@ import java.util.regex.Pattern;
  *
  * <p>A directory that is still empty and the agent's own is given to the user as which the component runs, inside the user namespace of
  * rootless podman ({@link UserNamespace}); every other is left as it is.
+ *
+ * <p>Volumes of unikernels are files that exist ({@link DiskVolumes}), of which nothing is made, given or changed.
  */
 final class VolumeDirectories {
     private static final Pattern NUMERIC_USER = Pattern.compile("(?<uid>[0-9]{1,10})(?::(?<gid>[0-9]{1,10}))?");
@@ -54,7 +57,9 @@ final class VolumeDirectories {
      */
     void check(ComponentId id, Component component) {
         for (Volume volume : component.volumes()) {
-            if (!volume.isServices()) {
+            if (component.runtime() == RuntimeKind.UNIKERNEL) {
+                disk(id, volume);
+            } else if (!volume.isServices()) {
                 hostPath(id, volume);
             } else {
                 requireInside(
@@ -83,10 +88,21 @@ final class VolumeDirectories {
     List<Mount> prepare(ComponentId id, Component component) {
         List<Mount> mounts = new ArrayList<>();
         for (Volume volume : component.volumes()) {
-            Path source = volume.isServices() ? servicePath(id, volume) : hostPath(id, volume);
+            Path source = component.runtime() == RuntimeKind.UNIKERNEL
+                    ? disk(id, volume)
+                    : volume.isServices() ? servicePath(id, volume) : hostPath(id, volume);
             mounts.add(new Mount(source, volume.target(), volume.readOnly()));
         }
         return mounts;
+    }
+
+    /** A unikernel's disk: nothing is made for it. */
+    private Path disk(ComponentId id, Volume volume) {
+        DiskVolumes.requireServices(id, volume);
+        Path wanted = ofService(id.service()).resolve(volume.source());
+        requireInside(id, volume, deepestExisting(wanted));
+        DiskVolumes.requireDisk(id, volume, wanted);
+        return requireInside(id, volume, wanted);
     }
 
     private Path servicePath(ComponentId id, Volume volume) {
@@ -173,6 +189,9 @@ final class VolumeDirectories {
      * @param user asked for only where there is such a folder; where it does not know, a user that the definition gives as a number counts
      */
     void give(ComponentId id, Component component, Supplier<Optional<UserIds>> user) {
+        if (component.runtime() == RuntimeKind.UNIKERNEL) {
+            return;
+        }
         List<Path> fresh = component.volumes().stream()
                 .filter(v -> v.isServices() && !v.readOnly())
                 .map(v -> requireInside(id, v, ofService(id.service()).resolve(v.source())))

@@ -9,6 +9,7 @@ import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.PortMapping;
 import dev.metacircular.model.ProblemException;
+import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.model.Service;
 import dev.metacircular.registry.RegistryException;
 import dev.metacircular.runtime.FakeProgram;
@@ -23,7 +24,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * A fault at every call that a deploy makes to the runtime and the registry, found by counting them: whatever it is, the registry then
- * holds the old or the new state, and exactly one instance of each component runs, made from the registered document.
+ * holds the old or the new state, and exactly one instance of each component runs, made from the registered document. Of the
+ * components, one stays a VM, one is a VM that is dropped, and one becomes a VM.
  */
 class DeployFaultsTest {
     private static final Name SHOP = Name.of("shop");
@@ -46,17 +48,21 @@ class DeployFaultsTest {
                 "shop",
                 web("v1"),
                 serving("worker", IMAGE + ":v1").build(),
-                serving("calm", IMAGE + ":v1").build(),
-                serving("former", IMAGE + ":v1").build());
+                vm("calm").build(),
+                vm("former").build());
     }
 
     private static Service after() {
         return service(
                 "shop",
                 web("v2"),
-                serving("worker", IMAGE + ":v1").env(List.of("CHANGED=1")).build(),
-                serving("calm", IMAGE + ":v1").build(),
+                vm("worker").build(),
+                vm("calm").build(),
                 serving("extra", IMAGE + ":v2").build());
+    }
+
+    private static Component.Builder vm(String name) {
+        return serving(name, IMAGE + ":v1").runtime(RuntimeKind.UNIKERNEL);
     }
 
     private TestNode prepared(int run) {
@@ -66,7 +72,8 @@ class DeployFaultsTest {
         } catch (java.io.IOException e) {
             throw new java.io.UncheckedIOException(e);
         }
-        TestNode node = new TestNode(home);
+        TestNode node = TestNode.withVms(home);
+        node.vms.publish(IMAGE + ":v1", FakeProgram.serves());
         node.fake.publish(IMAGE + ":v1", FakeProgram.serves());
         node.fake.publish(IMAGE + ":v2", FakeProgram.serves());
         assertThat(node.deploy(before()).error()).isEmpty();
@@ -149,7 +156,8 @@ class DeployFaultsTest {
             assertThat(instance.name()).as(where).isEqualTo(m.id().canonicalName());
             assertThat(instance.imageId()).as(where).isEqualTo(m.row().imageId());
         }
-        assertThat(node.fake.listAll()).as(where).hasSize(4);
+        assertThat(node.fake.listAll()).as(where).hasSize(2);
+        assertThat(node.vms.listAll()).as(where).hasSize(2);
         assertThat(node.status.status(Optional.of(SHOP)).getComponentsList())
                 .as(where)
                 .allSatisfy(c -> assertThat(c.getDriftList()).isEmpty());

@@ -6,6 +6,7 @@ import dev.metacircular.model.Desired;
 import dev.metacircular.model.HealthCheck;
 import dev.metacircular.model.InstanceState;
 import dev.metacircular.model.Name;
+import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.model.Service;
 import dev.metacircular.model.Target;
 import dev.metacircular.plan.Operation;
@@ -33,8 +34,12 @@ final class TestNode implements AutoCloseable {
     static final Name NODE = Name.of("alpha");
 
     final FakeRuntime fake = new FakeRuntime(NODE);
+    /** Of a node that has VMs too. */
+    final FakeRuntime vms = new FakeRuntime(fake, RuntimeKind.UNIKERNEL);
+
     final TestClock clock = new TestClock();
     private final Path directory;
+    private final boolean hasVms;
     Steps steps = new Steps();
     Registry registry;
     NodeView view;
@@ -83,9 +88,18 @@ final class TestNode implements AutoCloseable {
         this(directory, false);
     }
 
-    @SuppressWarnings("NullAway.Init")
     TestNode(Path directory, boolean booting) {
+        this(directory, booting, false);
+    }
+
+    static TestNode withVms(Path directory) {
+        return new TestNode(directory, false, true);
+    }
+
+    @SuppressWarnings("NullAway.Init")
+    private TestNode(Path directory, boolean booting, boolean hasVms) {
         this.directory = directory;
+        this.hasVms = hasVms;
         registry = Registry.open(directory, clock);
         wire(booting);
     }
@@ -93,7 +107,8 @@ final class TestNode implements AutoCloseable {
     private void wire(boolean booting) {
         steps = new Steps();
         Ledger ledger = steps.watch(new RegistryLedger(registry));
-        Runtimes plain = new Runtimes(List.of(steps.watch(fake)));
+        Runtimes plain =
+                new Runtimes(hasVms ? List.of(steps.watch(fake), steps.watch(vms)) : List.of(steps.watch(fake)));
         EventLog events = new EventLog(ledger, clock);
         view = new NodeView(NODE, registry, ledger, clock::nanos);
         runtimes = plain.adopting(NODE, view);
@@ -217,9 +232,11 @@ final class TestNode implements AutoCloseable {
         return view.service(service).map(KnownService::generation).orElse(0L);
     }
 
-    /** What the runtime has of a component, asked past every fault. */
+    /** What the runtimes have of a component, asked past every fault. */
     List<Instance> instances(ComponentId id) {
-        return Instances.of(fake.listAll(), id);
+        List<Instance> all = new ArrayList<>(fake.listAll());
+        all.addAll(vms.listAll());
+        return Instances.of(all, id);
     }
 
     Instance only(ComponentId id) {
@@ -267,5 +284,6 @@ final class TestNode implements AutoCloseable {
     public void close() {
         registry.close();
         fake.close();
+        vms.close();
     }
 }

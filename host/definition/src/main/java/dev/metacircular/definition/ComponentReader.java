@@ -78,8 +78,7 @@ final class ComponentReader {
         Optional<String> user = when(container, () -> table.string("user", USER_EXPECTED, ComponentReader::user));
         Optional<RestartPolicy> restart = table.string("restart", RestartPolicy.EXPECTED, RestartPolicy::parse);
         List<Table.Placed<PortMapping>> ports = table.list("ports", PortMapping.EXPECTED, ComponentReader::port);
-        List<Table.Placed<Volume>> volumes =
-                container ? table.list("volumes", Volume.EXPECTED, ComponentReader::volume) : List.of();
+        List<Table.Placed<Volume>> volumes = table.list("volumes", Volume.EXPECTED, ComponentReader::volume);
         List<String> command = values(table.strings("cmd"));
         List<Table.Placed<String>> env = table.list("env", ENV_EXPECTED, ComponentReader::env);
         List<Table.Placed<String>> secrets = table.list("secrets", SECRET_EXPECTED, ComponentReader::secret);
@@ -128,7 +127,6 @@ final class ComponentReader {
             }
             case UNIKERNEL -> {
                 rejectKey("user", kind, "no such key: a unikernel has no users");
-                rejectKey("volumes", kind, "no such key: a unikernel mounts no directory of the node");
                 rejectKey("cpus", kind, "'vcpus'");
             }
         }

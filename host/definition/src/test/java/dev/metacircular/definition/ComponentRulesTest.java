@@ -24,7 +24,6 @@ class ComponentRulesTest {
         kernel = "ukernel"                             § 6:1 key 'kernel', which the runtime "container" does not know: expected no such key, or runtime = "unikernel"
         runtime = "unikernel"|cpus = 1                 § 7:1 key 'cpus', which the runtime "unikernel" does not know: expected 'vcpus'
         runtime = "unikernel"|user = "1"               § 7:1 key 'user', which the runtime "unikernel" does not know: expected no such key: a unikernel has no users
-        runtime = "unikernel"|volumes = ["d:/d"]       § 7:1 key 'volumes', which the runtime "unikernel" does not know: expected no such key: a unikernel mounts no directory of the node
         runtime = "unikernel"|vcpus = 33               § 7:1 'vcpus' is 33: expected an integer from 1 to 32
         runtime = "unikernel"|kernel = "linux"         § 7:1 'kernel' is 'linux': expected "ukernel" or "nanos"
         runtime = "unikernel"|health.cmd = ["x"]       § 7:1 key 'cmd', which the runtime "unikernel" does not know here: expected 'http' or 'tcp': nothing can be run inside a unikernel

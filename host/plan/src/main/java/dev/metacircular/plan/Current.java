@@ -14,7 +14,7 @@ import java.util.Optional;
  *
  * @param generation 0 for a service that is not registered
  * @param instances those of the service's components; a component may have several only after a fault
- * @param images what each image reference of the new definition means on the node now; a reference that is absent must be pulled
+ * @param images what each image of the new definition means on the node now; one that is absent must be pulled
  * @param networks that exist
  */
 public record Current(
@@ -22,7 +22,7 @@ public record Current(
         boolean active,
         Map<Name, Registered> registered,
         List<Existing> instances,
-        Map<String, String> images,
+        Map<ImageKey, String> images,
         List<String> networks) {
 
     public Current {

@@ -116,7 +116,7 @@ public final class Planner {
     private void planRunning(ComponentId id, Item item) {
         Component component = item.component();
         Optional<Existing> latest = current.latest(id);
-        boolean pulled = current.images().containsKey(component.image().toString());
+        boolean pulled = current.images().containsKey(ImageKey.of(component));
         Optional<String> why = latest.map(old -> difference(old, item)).orElse(Optional.of("new"));
         current.of(id).stream().filter(i -> latest.filter(i::equals).isEmpty()).forEach(spare -> {
             if (spare.running()) {
@@ -193,7 +193,7 @@ public final class Planner {
                             ? "the definition changed"
                             : "the definition or a secret changed");
         }
-        String imageId = current.images().get(item.component().image().toString());
+        String imageId = current.images().get(ImageKey.of(item.component()));
         if (imageId != null && !imageId.equals(old.imageId())) {
             return Optional.of("the image behind the tag changed");
         }

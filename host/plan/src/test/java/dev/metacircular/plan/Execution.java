@@ -12,7 +12,7 @@ import java.util.Map;
 /** A node in memory on which a plan is carried out as it stands, with no rule that the plan does not spell out. */
 final class Execution {
     final Map<String, Existing> instances = new HashMap<>();
-    private final Map<String, String> images;
+    private final Map<ImageKey, String> images;
     private final List<String> networks;
     private Map<Name, Registered> registered;
     private boolean active;
@@ -32,13 +32,13 @@ final class Execution {
         long next = generation + 1;
         for (Operation operation : plan.operations()) {
             switch (operation) {
-                case Operation.Pull(var _, var image) -> images.put(image.toString(), "pulled " + image);
+                case Operation.Pull(var id, var image) -> images.put(image(wanted, id), "pulled " + image);
                 case Operation.EnsureNetwork(var network) -> networks.add(network);
                 case Operation.Stop(var _, var instance, var _, var _) -> setRunning(instance, false);
                 case Operation.SetAside(var _, var instance, var _) -> require(instance);
                 case Operation.Create(var id, var image, var _) -> {
                     String name = id + "@" + next;
-                    String imageId = images.get(image.toString());
+                    String imageId = images.get(image(wanted, id));
                     if (imageId == null) {
                         throw new AssertionError(image + " is not on the node");
                     }
@@ -76,12 +76,19 @@ final class Execution {
         active = wanted.active();
     }
 
+    private static ImageKey image(Wanted wanted, ComponentId id) {
+        return ImageKey.of(item(wanted, id).component());
+    }
+
     private static String digest(Wanted wanted, ComponentId id) {
+        return item(wanted, id).digest();
+    }
+
+    private static Wanted.Item item(Wanted wanted, ComponentId id) {
         return wanted.items().stream()
                 .filter(i -> i.component().name().equals(id.component()))
                 .findFirst()
-                .orElseThrow()
-                .digest();
+                .orElseThrow();
     }
 
     private void require(String instance) {

@@ -68,10 +68,10 @@ final class PlannerPropertiesTest {
                     Map<Name, Registered> rows = new HashMap<>();
                     registered.forEach(i ->
                             rows.put(i.component().name(), new Registered(i.component(), i.digest(), i.desired())));
-                    Map<String, String> images = new HashMap<>();
+                    Map<ImageKey, String> images = new HashMap<>();
                     if (pulled) {
                         wanted.forEach(i -> images.put(
-                                i.component().image().toString(),
+                                ImageKey.of(i.component()),
                                 "pulled " + i.component().image()));
                     }
                     return new Case(

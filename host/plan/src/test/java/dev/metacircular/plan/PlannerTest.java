@@ -7,6 +7,7 @@ import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Desired;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.PortMapping;
+import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.model.Target;
 import dev.metacircular.plan.Current.Existing;
 import dev.metacircular.plan.Current.Registered;
@@ -42,10 +43,9 @@ final class PlannerTest {
                         "id of " + i.component().image(),
                         true))
                 .toList();
-        Map<String, String> images = new HashMap<>();
+        Map<ImageKey, String> images = new HashMap<>();
         for (Item i : items) {
-            images.put(
-                    i.component().image().toString(), "id of " + i.component().image());
+            images.put(ImageKey.of(i.component()), "id of " + i.component().image());
         }
         return new Current(3, true, rows, instances, images, List.of("mc.shop"));
     }
@@ -160,10 +160,29 @@ final class PlannerTest {
                 true,
                 now.registered(),
                 now.instances(),
-                Map.of(web.component().image().toString(), "another"),
+                Map.of(ImageKey.of(web.component()), "another"),
                 now.networks());
         assertThat(steps(Planner.plan(wanted("shop", web), moved))).contains("create web", "remove web");
         assertThat(Planner.plan(wanted("shop", web), moved).lines())
                 .anyMatch(line -> line.contains("the image behind the tag changed"));
+    }
+
+    @Test
+    void anotherRuntimeReplacesTheInstanceAndHasAnImageOfItsOwn() {
+        Item container = item("web", "v1");
+        Component vm = Component.builder("web", container.component().image().toString())
+                .runtime(RuntimeKind.UNIKERNEL)
+                .build();
+        Plan plan = Planner.plan(wanted("shop", new Item(vm, "another", Desired.RUNNING)), running(container));
+        assertThat(steps(plan))
+                .containsExactly(
+                        "pull web",
+                        "set_aside web",
+                        "create web",
+                        "start web",
+                        "wait web",
+                        "stop web",
+                        "commit",
+                        "remove web");
     }
 }

@@ -55,6 +55,14 @@ public interface Runtime extends AutoCloseable {
     /** Removes the network if it exists and nothing uses it; idempotent. */
     void removeNetwork(Network network);
 
+    /**
+     * Why this backend cannot run the component on this node, whatever its image; empty if it can, or cannot say before it has tried. Asked
+     * of a backend that is available, before anything is changed.
+     */
+    default Optional<String> refusal(Component component) {
+        return Optional.empty();
+    }
+
     /** Which of the component's resource limits cannot be enforced on this node, and why; empty if all can. */
     default Optional<String> unenforceable(Component component) {
         return Optional.empty();

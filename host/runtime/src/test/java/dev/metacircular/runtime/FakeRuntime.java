@@ -22,6 +22,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * A node's runtime in memory, which passes the conformance suite and can be told to fail ({@link #faults}). What is made on it
@@ -38,6 +39,9 @@ public final class FakeRuntime implements Runtime {
     private final Map<InstanceId, Usage> usage = new LinkedHashMap<>();
     private final List<PortMapping> taken = new ArrayList<>();
     private Optional<UserIds> user = Optional.empty();
+    /** A name is given once on a node, whatever the kind. */
+    private final Map<InstanceId, String> names;
+
     private int serial;
 
     public FakeRuntime(Name node) {
@@ -47,6 +51,14 @@ public final class FakeRuntime implements Runtime {
     public FakeRuntime(Name node, RuntimeKind kind) {
         this.node = node;
         this.kind = kind;
+        this.names = new ConcurrentHashMap<>();
+    }
+
+    /** Another kind on the same node as the other. */
+    public FakeRuntime(FakeRuntime other, RuntimeKind kind) {
+        this.node = other.node;
+        this.kind = kind;
+        this.names = other.names;
     }
 
     /** Puts an image into the registry, from which it can be pulled; the same reference again moves the tag. */
@@ -80,6 +92,7 @@ public final class FakeRuntime implements Runtime {
                 new FakeInstance(new InstanceId(kind, nextId()), name, Optional.empty(), image, nextId());
         instance.state = new InstanceState.Running(Instant.now());
         instances.put(instance.id, instance);
+        names.put(instance.id, name);
         return instance.id;
     }
 
@@ -95,6 +108,7 @@ public final class FakeRuntime implements Runtime {
                     id, name, Optional.of(spec), component.image().toString(), imageId);
             instance.labelled = false;
             instances.put(id, instance);
+            names.put(id, name);
         }
         launch(id);
         return id;
@@ -102,12 +116,16 @@ public final class FakeRuntime implements Runtime {
 
     @Override
     public Optional<Foreign> foreign() {
+        if (kind == RuntimeKind.UNIKERNEL) {
+            return Optional.empty();
+        }
         return Optional.of(new FakeForeign(this::require, this::call));
     }
 
     private synchronized void call(InstanceId id, String name) {
         requireFree(name);
         require(id).name = name;
+        names.put(id, name);
     }
 
     /** Who every command runs as from now on. */
@@ -266,11 +284,12 @@ public final class FakeRuntime implements Runtime {
         InstanceId id = new InstanceId(kind, nextId());
         String image = spec.component().image().toString();
         instances.put(id, new FakeInstance(id, name, Optional.of(spec), image, spec.imageId()));
+        names.put(id, name);
         return id;
     }
 
     private void requireFree(String name) {
-        if (instances.values().stream().anyMatch(i -> i.name.equals(name))) {
+        if (names.containsValue(name)) {
             throw new RuntimeFailure(Kind.CONFLICT, "the name " + name + " is taken by another instance");
         }
     }
@@ -362,6 +381,7 @@ public final class FakeRuntime implements Runtime {
                 if (instances.containsKey(instance)) {
                     crash(instance, FakeInstance.KILLED);
                     instances.remove(instance);
+                    names.remove(instance);
                     events.changed(instance);
                 }
                 return true;
@@ -387,6 +407,7 @@ public final class FakeRuntime implements Runtime {
         if (!instance.name.equals(name)) {
             requireFree(name);
             instance.name = name;
+            names.put(id, name);
         }
         return true;
     }
@@ -450,6 +471,9 @@ public final class FakeRuntime implements Runtime {
 
     @Override
     public Optional<Exec> exec() {
+        if (kind == RuntimeKind.UNIKERNEL) {
+            return Optional.empty();
+        }
         return Optional.of((instance, command, terminal) -> faults.apply(Operation.EXEC, "exec in " + instance, () -> {
             require(instance);
             if (!isRunning(instance)) {
@@ -479,7 +503,8 @@ public final class FakeRuntime implements Runtime {
 
     private synchronized String nextId() {
         serial++;
-        return "%064x".formatted(serial);
+        // No two of a node's instances share one, whatever the kind.
+        return (kind == RuntimeKind.CONTAINER ? "0" : "f") + "%063x".formatted(serial);
     }
 
     /** A line of an instance's log so far; for assertions without the sink. */
