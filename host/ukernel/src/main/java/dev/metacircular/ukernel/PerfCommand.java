@@ -14,7 +14,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
@@ -185,8 +184,9 @@ final class PerfCommand implements Callable<Integer> {
         if (!(vm.state() instanceof VmState.Running(long pid))) {
             return Optional.empty();
         }
-        try (Stream<String> lines = Files.lines(Path.of("/proc", Long.toString(pid), "status"))) {
-            return lines.filter(line -> line.matches("VmRSS:\\s+[0-9]+ kB"))
+        try {
+            return Files.readAllLines(Path.of("/proc", Long.toString(pid), "status")).stream()
+                    .filter(line -> line.matches("VmRSS:\\s+[0-9]+ kB"))
                     .map(line -> Long.parseLong(line.replaceAll("[^0-9]", "")) * 1024)
                     .findFirst();
         } catch (IOException e) {

@@ -2,6 +2,7 @@ package dev.metacircular.vm;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,7 +57,7 @@ final class PortOwner {
                     return Optional.of(process.getFileName() + " (" + command(process) + ")");
                 }
             }
-        } catch (IOException unreadable) {
+        } catch (IOException | DirectoryIteratorException unreadable) {
             return Optional.empty();
         }
         return Optional.empty();
@@ -69,7 +70,7 @@ final class PortOwner {
                     return true;
                 }
             }
-        } catch (IOException endedOrNotOurs) {
+        } catch (IOException | DirectoryIteratorException endedOrNotOurs) {
             return false;
         }
         return false;
