@@ -1,7 +1,7 @@
 //! What a runtime of microVMs is tested with: argument 1 says what to do, in any case of letters.
 //!
 //!   runs         until it is asked to stop, then ends at once with 0
-//!   stubborn     runs, and does not heed being asked
+//!   stubborn     writes "stubborn", runs, and does not heed being asked
 //!   fails        writes "boom" and ends at once with 3
 //!   talks        writes the lines "one", "two" and "three", then as runs
 //!   long_line    writes a line of 40,000 times "x" and the line "end", and ends with 0
@@ -42,6 +42,7 @@ const workloads = struct {
 
     pub fn stubborn() !u8 {
         _ = try uk.stopEvent();
+        try uk.print("stubborn\n", .{});
         while (true) uk.time.sleep(3600 * second_ns);
     }
 

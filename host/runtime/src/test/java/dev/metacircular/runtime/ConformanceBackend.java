@@ -2,7 +2,9 @@ package dev.metacircular.runtime;
 
 import dev.metacircular.model.ImageRef;
 import dev.metacircular.model.Name;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 
 /** What a backend supplies to be tested for conformance; used by several tests, one after another. */
 public interface ConformanceBackend extends AutoCloseable {
@@ -10,7 +12,7 @@ public interface ConformanceBackend extends AutoCloseable {
     enum Workload {
         /** Runs until it is asked to end, then ends at once with 0. */
         RUNS,
-        /** Runs, and does not heed being asked to end. */
+        /** Writes {@code stubborn}, runs, and does not heed being asked to end. */
         STUBBORN,
         /** Writes {@code boom} to standard error and ends at once with 3. */
         FAILS,
@@ -24,11 +26,30 @@ public interface ConformanceBackend extends AutoCloseable {
         SERVES,
         /** Accepts connections on port 8080 and says nothing. */
         MUTE,
-        /** Writes {@code greeting=$GREETING secret=$PASSWORD file=<content of /data/file> user=<its user ID>}, then as {@link #RUNS}. */
+        /**
+         * Writes {@code greeting=$GREETING secret=$PASSWORD file=<content of /data/file> user=<its user ID>}, then as
+         * {@link #RUNS}.
+         */
         REPORTS
     }
 
+    /** What not every backend has; where one has not, the suite tests that it says so. */
+    enum Capability {
+        /** Standard error can be told from standard output. */
+        STREAMS_APART,
+        /** A volume is a folder; else it is a disk, and {@link Workload#REPORTS} tells its first line. */
+        FOLDERS,
+        /** A component has a user; else it says that it is user 0. */
+        USERS,
+        /** Commands run beside the component's program. */
+        COMMANDS
+    }
+
     Runtime runtime();
+
+    default Set<Capability> capabilities() {
+        return EnumSet.allOf(Capability.class);
+    }
 
     /** The same backend anew, as another process would see it. */
     Runtime reopened(Name node);

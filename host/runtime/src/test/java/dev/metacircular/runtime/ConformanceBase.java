@@ -8,7 +8,7 @@ import dev.metacircular.model.ComponentId;
 import dev.metacircular.model.Identity;
 import dev.metacircular.model.InstanceState;
 import dev.metacircular.model.Name;
-import dev.metacircular.model.RuntimeKind;
+import dev.metacircular.runtime.ConformanceBackend.Capability;
 import dev.metacircular.runtime.ConformanceBackend.Workload;
 import dev.metacircular.runtime.LogSink.Stream;
 import dev.metacircular.runtime.RuntimeFailure.Kind;
@@ -28,8 +28,11 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Timeout;
 
 /** What the conformance tests share: a service with a network of its own for each test, gone afterwards. */
-@Timeout(value = 40, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 90, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 abstract class ConformanceBase {
+    /** Long enough on a busy machine. */
+    static final Duration SOON = Duration.ofSeconds(30);
+
     static final String DIGEST = "d".repeat(64);
 
     final Name service = Name.of("t%08x".formatted(ThreadLocalRandom.current().nextInt()));
@@ -40,6 +43,10 @@ abstract class ConformanceBase {
 
     Runtime runtime() {
         return backend().runtime();
+    }
+
+    boolean has(Capability capability) {
+        return backend().capabilities().contains(capability);
     }
 
     @BeforeEach
@@ -59,6 +66,7 @@ abstract class ConformanceBase {
 
     Component.Builder component(String name, Workload workload) {
         return Component.builder(name, backend().image().toString())
+                .runtime(runtime().kind())
                 .command(backend().command(workload));
     }
 
@@ -97,12 +105,12 @@ abstract class ConformanceBase {
     }
 
     InstanceState.Ended awaitEnd(InstanceId id) {
-        await(Duration.ofSeconds(10), () -> inspected(id).state() instanceof InstanceState.Ended);
+        await(SOON, () -> inspected(id).state() instanceof InstanceState.Ended);
         return (InstanceState.Ended) inspected(id).state();
     }
 
-    static InstanceId nobody() {
-        return new InstanceId(RuntimeKind.CONTAINER, "f".repeat(64));
+    InstanceId nobody() {
+        return new InstanceId(runtime().kind(), "f".repeat(64));
     }
 
     static void await(Duration limit, BooleanSupplier condition) {
@@ -167,7 +175,7 @@ abstract class ConformanceBase {
     /** Reads the whole log until it has so many lines. */
     Lines awaitLog(InstanceId id, int lines) {
         LogOptions all = new LogOptions(false, Optional.empty(), OptionalInt.empty());
-        await(Duration.ofSeconds(10), () -> log(id, all).lines.size() >= lines);
+        await(SOON, () -> log(id, all).lines.size() >= lines);
         return log(id, all);
     }
 }

@@ -26,6 +26,7 @@ final class FakeConformanceBackend implements ConformanceBackend {
         return switch (Workload.valueOf(process.spec().component().command().getFirst())) {
             case RUNS -> untilAsked(process);
             case STUBBORN -> {
+                process.out("stubborn");
                 Thread.sleep(Long.MAX_VALUE);
                 yield 0;
             }
@@ -87,7 +88,7 @@ final class FakeConformanceBackend implements ConformanceBackend {
             for (InstanceSpec.Mount mount : spec.volumes()) {
                 Path file = mount.source().resolve("file");
                 if (mount.target().equals("/data") && Files.exists(file)) {
-                    return Files.readString(file);
+                    return Files.readString(file).strip();
                 }
             }
             return "";

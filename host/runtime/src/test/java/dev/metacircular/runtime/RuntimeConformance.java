@@ -9,6 +9,7 @@ import dev.metacircular.model.ImageRef;
 import dev.metacircular.model.InstanceState;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.PortMapping;
+import dev.metacircular.runtime.ConformanceBackend.Capability;
 import dev.metacircular.runtime.ConformanceBackend.Workload;
 import dev.metacircular.runtime.LogSink.Stream;
 import dev.metacircular.runtime.RuntimeFailure.Kind;
@@ -69,6 +70,7 @@ public abstract class RuntimeConformance extends ConformanceBase {
     void runsTheContentThatWasPlannedWhateverTheTagMeansMeanwhile() {
         Image before = runtime().pull(backend().pullable(), (_, _, _) -> {});
         Component component = Component.builder("web", backend().pullable().toString())
+                .runtime(runtime().kind())
                 .command(backend().command(Workload.RUNS))
                 .build();
         InstanceSpec spec = spec(component, 1);
@@ -233,6 +235,7 @@ public abstract class RuntimeConformance extends ConformanceBase {
     @Test
     void stopsByForceAfterTheGracePeriod() {
         InstanceId id = started("web", Workload.STUBBORN);
+        awaitLog(id, 1);
         Instant begin = Instant.now();
         runtime().stop(id, Duration.ofSeconds(1));
         assertThat(Duration.between(begin, Instant.now())).isBetween(Duration.ofMillis(900), Duration.ofSeconds(6));
@@ -318,25 +321,25 @@ public abstract class RuntimeConformance extends ConformanceBase {
     @Test
     void givesTheProgramItsEnvironmentSecretsVolumesAndUser(@TempDir Path folder) throws IOException {
         Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
-        Files.writeString(folder.resolve("file"), "content");
-        Component component = component("web", Workload.REPORTS)
+        Path file = Files.writeString(folder.resolve("file"), "content" + "\n".repeat(505));
+        Component.Builder builder = component("web", Workload.REPORTS)
                 .env(List.of("GREETING=hello=world"))
-                .secrets(List.of("PASSWORD"))
-                .user("1000:1000")
-                .build();
+                .secrets(List.of("PASSWORD"));
+        Component component = (has(Capability.USERS) ? builder.user("1000:1000") : builder).build();
         InstanceSpec plain = spec(component, 1);
         InstanceSpec spec = new InstanceSpec(
                 plain.identity(),
                 component,
                 plain.imageId(),
                 plain.networks(),
-                List.of(new InstanceSpec.Mount(folder, "/data", true)),
+                List.of(new InstanceSpec.Mount(has(Capability.FOLDERS) ? folder : file, "/data", true)),
                 Map.of("PASSWORD", "s3cret$'\""),
                 true);
         InstanceId id = runtime().create(spec);
         runtime().start(id);
         assertThat(awaitLog(id, 1).texts(Stream.OUT))
-                .containsExactly("greeting=hello=world secret=s3cret$'\" file=content user=1000");
+                .containsExactly("greeting=hello=world secret=s3cret$'\" file=content user="
+                        + (has(Capability.USERS) ? 1000 : 0));
         assertThat(runtime().listAll().toString()).doesNotContain("s3cret");
         runtime().stop(id, GRACE);
         runtime().start(id);

@@ -4,7 +4,7 @@
 # usage: sh /box.sh VMM [ARGUMENT...]    In an argument @mac@ stands for the guest's link address.
 #
 # Read: /config (the run-time configuration so far as it was known before the start), /channel (an empty channel), /vmm.json (a
-# configuration file of the VMM's, where it has one). Written in /vm: channel, serial.in (the serial input), vmm.json.
+# configuration file of the VMM's, where it has one). Written in /vm: channel, serial.in (the serial input), network, vmm.json.
 # The console goes to standard output. Exit status: 0 the guest ended, how stands in the channel; 125 there is no VM, why stands on
 # standard error; above 128 a signal ended the VMM.
 set -u
@@ -28,18 +28,24 @@ stop() {
 }
 trap stop TERM
 
-# Sets address (A.B.C.D/LENGTH), gateway (or nothing) and mac from eth0.
+# Sets address (A.B.C.D/LENGTH), mac and gateway (or nothing) from eth0. A namespace that podman has not cleaned up since the last run
+# has no address to be found any more, for the guest had it.
 find_address() {
   set -- $(ip -4 -o addr show dev eth0 2>&1)
   address=${4-}
   case $address in
-    *.*.*.*/*) ;;
-    *) fail "the container's eth0 has no IPv4 address: ${*:-ip says nothing}" ;;
+    *.*.*.*/*)
+      mac=$(cat /sys/class/net/eth0/address) || fail "the container's eth0 has no link address"
+      set -- $(ip -4 route show default)
+      gateway=
+      [ "${2-}" != via ] || gateway=$3
+      echo "$address $mac $gateway" > network || fail "it cannot write to its state directory"
+      ;;
+    *)
+      [ -d /sys/class/net/vm0 ] || fail "the container's eth0 has no IPv4 address: ${*:-ip says nothing}"
+      read -r address mac gateway < network || fail "it does not know the container's address any more"
+      ;;
   esac
-  set -- $(ip -4 route show default)
-  gateway=
-  [ "${2-}" != via ] || gateway=$3
-  mac=$(cat /sys/class/net/eth0/address) || fail "the container's eth0 has no link address"
 }
 
 # The guest gets eth0's link address too, which its neighbours may know already; eth0 gets another. Programs in this namespace, such as
@@ -51,6 +57,9 @@ take_over() {
   esac
   ip=${address%/*}
   host=${ip#*.*.}
+  for left in vm0 tap0; do
+    [ ! -d "/sys/class/net/$left" ] || ip link del "$left" || return
+  done
   ip -batch - <<EOF
 link add vm0 type bridge
 addr flush dev eth0

@@ -213,7 +213,7 @@ final class TestNode implements ConformanceBackend {
     public List<String> command(Workload workload) {
         String script = switch (workload) {
             case RUNS -> UNTIL_ASKED;
-            case STUBBORN -> "trap '' TERM; while :; do sleep 1; done";
+            case STUBBORN -> "trap '' TERM; echo stubborn; while :; do sleep 1; done";
             case FAILS -> "echo boom >&2; exit 3";
             case TALKS -> "echo one; echo two; echo three >&2; " + UNTIL_ASKED;
             case LONG_LINE -> "head -c 40000 /dev/zero | tr '\\0' x; echo; echo end";

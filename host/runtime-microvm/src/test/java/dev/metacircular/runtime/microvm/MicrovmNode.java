@@ -1,0 +1,182 @@
+package dev.metacircular.runtime.microvm;
+
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.metacircular.model.ImageRef;
+import dev.metacircular.model.Name;
+import dev.metacircular.runtime.ConformanceBackend;
+import dev.metacircular.runtime.podman.PodmanOptions;
+import dev.metacircular.vm.Accelerator;
+import dev.metacircular.vm.QemuDriver;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Stream;
+
+/**
+ * Real microVMs: QEMU under software emulation, carried by a real rootless podman. All that it makes bears the run's own name and is gone
+ * when it is closed.
+ */
+final class MicrovmNode implements ConformanceBackend {
+    private static final Path GUEST = Path.of("../../guest").toAbsolutePath().normalize();
+    private static final String REGISTRY = "registry.example:5000/";
+    private static final ImageRef DENIED = ImageRef.parse(REGISTRY + "denied:v1");
+
+    private final String run = "mcv-%08x".formatted(ThreadLocalRandom.current().nextInt());
+    private final Map<String, String> environment = new HashMap<>();
+    private final Path folder;
+    private final WorkloadImages images;
+    private final MicrovmRuntime runtime;
+    private int contents;
+
+    MicrovmNode() {
+        assumeTrue(
+                Files.exists(GUEST.resolve("zig-out/tests/workloads"))
+                        && Files.exists(GUEST.resolve("zig-out/kernel/ukernel-full.elf")),
+                "the guest is not built (./build)");
+        assumeTrue(QemuDriver.findIn(path()).isPresent(), "QEMU is not installed (apt-get install qemu-system-x86)");
+        for (String line : Shell.script("rootless-podman-env").lines().toList()) {
+            String[] parts = line.split("=", 2);
+            environment.put(parts[0], parts[1]);
+        }
+        try {
+            folder = Files.createTempDirectory("metacircular-microvm").toRealPath();
+            Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
+            Files.createDirectories(folder.resolve("images"));
+            Files.createDirectories(vms());
+            // As on a node, where it is podman's user who runs the agent.
+            Files.setOwner(
+                    vms(), vms().getFileSystem().getUserPrincipalLookupService().lookupPrincipalByName(user()));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        images = new WorkloadImages(folder.resolve("images"), GUEST, Set.of(DENIED.toString()));
+        images.install(image(), run);
+        moveTag();
+        runtime = reopened(node());
+    }
+
+    private static String path() {
+        return Optional.ofNullable(System.getenv("PATH")).orElse("");
+    }
+
+    private String user() {
+        return environment.getOrDefault("METACIRCULAR_PODMAN_USER", "");
+    }
+
+    /** The folder of the state directories. */
+    Path vms() {
+        return folder.resolve("vms");
+    }
+
+    /** A folder that everybody may enter. */
+    Path folder() {
+        return folder;
+    }
+
+    @Override
+    public MicrovmRuntime runtime() {
+        return runtime;
+    }
+
+    @Override
+    public MicrovmRuntime reopened(Name node) {
+        Path socket = Path.of(System.getProperty(
+                "metacircular.podman.socket", environment.getOrDefault("METACIRCULAR_PODMAN_SOCKET", "")));
+        Path home = Path.of(environment.getOrDefault("METACIRCULAR_PODMAN_HOME", "/"));
+        return new MicrovmRuntime(
+                new MicrovmOptions(vms(), path(), Optional.empty(), Optional.of(Accelerator.EMULATION)),
+                PodmanOptions.of(socket, node).withHome(home),
+                images);
+    }
+
+    @Override
+    public Set<Capability> capabilities() {
+        return EnumSet.noneOf(Capability.class);
+    }
+
+    @Override
+    public Name node() {
+        return Name.of(run);
+    }
+
+    @Override
+    public ImageRef image() {
+        return ImageRef.parse("localhost/" + run + ":v1");
+    }
+
+    @Override
+    public List<String> command(Workload workload) {
+        return List.of(workload.name().toLowerCase(Locale.ROOT));
+    }
+
+    @Override
+    public ImageRef pullable() {
+        return ImageRef.parse(REGISTRY + "workloads:v1");
+    }
+
+    @Override
+    public void moveTag() {
+        contents++;
+        images.publish(pullable(), run + "-" + contents);
+    }
+
+    @Override
+    public ImageRef absent() {
+        return ImageRef.parse(REGISTRY + "absent:v1");
+    }
+
+    @Override
+    public ImageRef denied() {
+        return DENIED;
+    }
+
+    @Override
+    public int freePort() {
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return socket.getLocalPort();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** What of this run is still there, one a line; empty when everything was removed. */
+    String leftovers() {
+        String label = "label=dev.metacircular.node=" + run;
+        String left =
+                Shell.podman("ps", "-aq", "--filter", label) + Shell.podman("network", "ls", "-q", "--filter", label);
+        try (Stream<Path> all = Files.list(vms())) {
+            return left + all.map(p -> p + "\n").reduce("", String::concat);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        runtime.close();
+        String label = "label=dev.metacircular.node=" + run;
+        Shell.podman("ps", "-aq", "--filter", label).lines().forEach(id -> Shell.podman("rm", "-f", "-t", "0", id));
+        Shell.podman("network", "ls", "-q", "--filter", label).lines().forEach(id -> Shell.podman("network", "rm", id));
+        try (Stream<Path> all = Files.walk(folder)) {
+            for (Path path : all.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(path);
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}

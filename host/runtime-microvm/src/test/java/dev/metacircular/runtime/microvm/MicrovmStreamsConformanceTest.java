@@ -1,0 +1,32 @@
+package dev.metacircular.runtime.microvm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.metacircular.runtime.ConformanceBackend;
+import dev.metacircular.runtime.RuntimeStreamsConformance;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.TestInstance.Lifecycle;
+
+@TestInstance(Lifecycle.PER_CLASS)
+final class MicrovmStreamsConformanceTest extends RuntimeStreamsConformance {
+    private MicrovmNode node;
+
+    @BeforeAll
+    void open() {
+        node = new MicrovmNode();
+    }
+
+    @AfterAll
+    void close() {
+        try (MicrovmNode closing = node) {
+            assertThat(closing.leftovers()).isEmpty();
+        }
+    }
+
+    @Override
+    protected ConformanceBackend backend() {
+        return node;
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.metacircular.runtime.microvm;
+
+import org.jspecify.annotations.NullMarked;
