@@ -36,6 +36,7 @@ pub fn build(b: *std.Build) void {
     addHostTest(b, test_step, "kernel/tests.zig");
     addHostTest(b, test_step, "kernel/dev/tests.zig");
     addHostTest(b, test_step, "kernel/net_tests.zig");
+    addHostTest(b, test_step, "lib/zig/dns_test.zig");
 
     abi.addTests(b, test_step);
     abi.addDocs(b, test_step);

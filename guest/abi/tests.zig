@@ -138,6 +138,7 @@ const Recorder = struct {
     pub const net_set_option = generic("net_set_option", dispatch.NetSetOption);
     pub const net_get_option = generic("net_get_option", dispatch.NetGetOption);
     pub const net_close = generic("net_close", dispatch.NetClose);
+    pub const net_name_server = generic("net_name_server", dispatch.NetNameServer);
     pub const trace_span_begin = generic("trace_span_begin", dispatch.TraceSpanBegin);
     pub const trace_span_end = generic("trace_span_end", dispatch.TraceSpanEnd);
     pub const trace_event = generic("trace_event", dispatch.TraceEvent);

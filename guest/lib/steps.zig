@@ -12,7 +12,7 @@ pub const Sdk = struct {
     pub fn create(b: *std.Build, abi: Abi) Sdk {
         const zig_files = b.addWriteFiles();
         const zig_root = zig_files.addCopyFile(b.path("lib/zig/ukernel.zig"), "ukernel.zig");
-        for ([_][]const u8{ "root.zig", "channel.zig", "net.zig", "poll.zig", "task.zig", "time.zig", "trace.zig" }) |name| {
+        for ([_][]const u8{ "root.zig", "channel.zig", "dns.zig", "names.zig", "net.zig", "poll.zig", "task.zig", "time.zig", "trace.zig" }) |name| {
             _ = zig_files.addCopyFile(b.path(b.fmt("lib/zig/{s}", .{name})), name);
         }
         _ = zig_files.addCopyFile(abi.generated.path(b, "abi.zig"), "abi.zig");

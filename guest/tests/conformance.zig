@@ -77,6 +77,11 @@ fn checkCoverage() void {
     } else for ([_]abi.Detail{ .none, .bad_pointer }) |detail| {
         Add.add(&excluded, &count, .{ .detail = detail, .id = .time_wall, .why = "this run has no wall time" });
     }
+    // A run with a wall time has a name server as well.
+    if (!provided.wall) Add.add(&excluded, &count, .{ .detail = .none, .id = .net_name_server, .why = "this run has no name server" });
+    for ([_]abi.Detail{ .timed_out, .interrupted }) |detail| {
+        Add.add(&excluded, &count, .{ .detail = detail, .id = .net_name_server, .why = "no address is waited for; net_wait.zig does" });
+    }
     if (!provided.block) for ([_]t.Id{ .io_read, .io_write }) |id| {
         Add.add(&excluded, &count, .{ .detail = .misaligned, .id = id, .why = "this run has no block device" });
     };

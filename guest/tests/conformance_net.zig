@@ -32,6 +32,7 @@ pub fn run() void {
     datagramRefusals();
     options();
     waits.run();
+    nameServers();
     full();
     t.expectEqual(@src(), before.handles_used, conformance.stats().handles_used, "handles as before");
 }
@@ -380,6 +381,17 @@ fn options() void {
     t.ok(@src(), .net_recv, .{ handle, &byte, 1, null, never, &value });
     t.expectEqual(@src(), 0, value, "the end");
     for ([_]abi.Handle{ tcp, handle, listening }) |item| close(item);
+}
+
+/// The runner's configuration names one.
+fn nameServers() void {
+    var server: abi.NetAddress = .{};
+    if (conformance.provided.wall) {
+        t.ok(@src(), .net_name_server, .{ 0, 0, &server });
+        t.expectEqual(@src(), 10 | 53 << 24, server.low, "the name server");
+        t.expectEqual(@src(), 53, server.port, "its port");
+    }
+    for ([_]u64{ 1, 3, 0xffff_ffff }) |index| t.fails(@src(), .net_name_server, .not_found, .{ index, never, &server });
 }
 
 /// Every listener and every UDP socket that there may be.

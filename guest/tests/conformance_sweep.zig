@@ -224,6 +224,7 @@ fn fill() void {
     bases.set(.net_set_option, .{ objects.client, abi.NetOption.no_delay, 1 });
     bases.set(.net_get_option, .{ objects.client, abi.NetOption.no_delay, &out });
     bases.set(.net_close, .{objects.client});
+    bases.set(.net_name_server, .{ 0, 0, &out });
     bases.set(.random_fill, .{ &out, 16 });
     bases.set(.log_write, .{ 1, "x", 1 });
     bases.set(.trace_span_begin, .{ "span", 4, objects.span, &out });

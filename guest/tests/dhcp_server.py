@@ -1,6 +1,6 @@
 """A DHCP server at the other end of QEMU's datagram socket, silent until a file holds a word: dhcp_server.py OURS THEIRS FILE WORD
 
-It gives 10.0.2.15 for an hour, and ends when its socket's folder goes or it is killed.
+It gives 10.0.2.15 for an hour and two name servers, and ends when its socket's folder goes or it is killed.
 """
 import socket
 import struct
@@ -27,7 +27,7 @@ def answer(message):
     fixed[16:20] = CLIENT
     fixed[28:34] = message[28:34]
     fixed[236:240] = bytes([99, 130, 83, 99])
-    options = bytes([53, 1, kind, 54, 4, *SERVER, 1, 4, 255, 255, 255, 0, 3, 4, *SERVER, 51, 4, 0, 0, 14, 16, 255])
+    options = bytes([53, 1, kind, 54, 4, *SERVER, 1, 4, 255, 255, 255, 0, 3, 4, *SERVER, 6, 8, *SERVER, 9, 9, 9, 9, 51, 4, 0, 0, 14, 16, 255])
     payload = bytes(fixed) + options
     datagram = struct.pack(">HHHH", 67, 68, 8 + len(payload), 0) + payload
     header = bytearray(struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(datagram), 0, 0, 64, 17, 0, SERVER, b"\xff" * 4))

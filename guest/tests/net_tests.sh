@@ -125,6 +125,32 @@ saw() {
 }
 selective() { saw "selective acknowledgements" '.*selective acknowledgements: \([0-9]*\) to the guest, \([0-9]*\) from it.*' 1; }
 
+# A neighbour that has a link-local address alone, on a link without the guest's gateway.
+echo "- a link-local neighbour, 1 processor"
+printf 'ukernel-config 1\naddress 10.88.0.5/24 10.88.0.1\n' > "$work/neighbour"
+# shellcheck disable=SC2016
+unshare -n sh -c '
+    here=$1 work=$2
+    ip tuntap add dev mctap mode tap
+    ip link set mctap up
+    ip address add 169.254.7.9/32 dev mctap
+    ip route add 10.88.0.5 dev mctap src 169.254.7.9
+    CONFIG=$work/neighbour NET=tap,ifname=mctap,script=no,downscript=no STOP_FILE=$work/stop "$here/boot.sh" "$work/image" 1 64 60 > "$work/log" 2>&1 &
+    timeout 50 /usr/bin/python3 -c "
+import time, urllib.request
+for _ in range(200):
+    try: print(urllib.request.urlopen(\"http://10.88.0.5/\", timeout=5).read().decode()); break
+    except OSError: time.sleep(0.2)
+"
+    : > "$work/stop"
+    wait
+' sh "$here" "$work" > "$work/client" 2>&1 || true
+if grep -q '^hello$' "$work/client" && tail -n 1 "$work/log" | grep -q '^exit 0 0 '; then passed=$((passed + 1)); else
+    failed=$((failed + 1))
+    echo "FAIL a link-local neighbour: no page"
+    tail -n 15 "$work/client" "$work/log" | sed 's/^/    /'
+fi
+
 attacks=attacks
 [ "$bytes" -lt 104857600 ] || attacks=all-attacks
 link 0 0 0 0 "$bytes" "$sequential" "$concurrent" $attacks

@@ -28,6 +28,14 @@ const Wait = struct {
         t.fails(@src(), .net_send, wait.wanted, .{ wait.handle, "x", 1, &peer, never, &bytes });
     }
 
+    fn nameServer(argument: usize) void {
+        const wait: *Wait = @ptrFromInt(argument);
+        var server: abi.NetAddress = .{};
+        if (wait.wanted != .none) return t.fails(@src(), .net_name_server, wait.wanted, .{ 0, never, &server });
+        t.ok(@src(), .net_name_server, .{ 1, never, &server });
+        t.expectEqual(@src(), 9 | 9 << 8 | 9 << 16 | 9 << 24, server.low, "the second name server");
+    }
+
     fn end(wait: *Wait) void {
         _ = wait.thread.join();
         wait.thread.free();
@@ -61,10 +69,22 @@ pub fn main() !u8 {
     datagrams.end();
     t.expectEqual(@src(), 1, @atomicLoad(u32, &other.thread.alive, .acquire), "waits");
 
+    var server: abi.NetAddress = .{};
+    t.fails(@src(), .net_name_server, .timed_out, .{ 0, 0, &server });
+    t.fails(@src(), .net_name_server, .timed_out, .{ 0, t.now() + soon_ns, &server });
+    var interrupted: Wait = .{ .handle = .none, .wanted = .interrupted };
+    interrupted.start(Wait.nameServer);
+    t.ok(@src(), .task_interrupt, .{interrupted.thread.handle});
+    interrupted.end();
+    var told: Wait = .{ .handle = .none, .wanted = .none };
+    told.start(Wait.nameServer);
+
     // One that listens meanwhile cannot connect any more.
     t.ok(@src(), .net_listen, .{ other.handle, 1 });
     t.say("READY\n", .{});
     other.end();
+    told.end();
+    t.fails(@src(), .net_name_server, .not_found, .{ 2, never, &server });
     var handle: abi.Handle = .none;
     t.fails(@src(), .net_accept, .nothing_ready, .{ other.handle, 0, &handle, null });
     for ([_]abi.Handle{ late, other.handle }) |item| t.ok(@src(), .net_close, .{item});

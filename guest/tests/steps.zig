@@ -17,6 +17,7 @@ const list = [_]Workload{
     .{ .name = "net-server", .language = .zig, .source = "tests/net_server.zig" },
     .{ .name = "net-wait", .language = .zig, .source = "tests/net_wait.zig" },
     .{ .name = "trace", .language = .c, .source = "tests/trace.c" },
+    .{ .name = "net-names", .language = .c, .source = "tests/net_names.c" },
     .{ .name = "workloads", .language = .zig, .source = "tests/workloads.zig" },
     .{ .name = "crash", .language = .zig, .source = "tests/crash.zig" },
 };

@@ -188,8 +188,7 @@ fn fillDisk() abi.Failure!void {
 
 fn askOnce(host: []const u8, port: u16, line: *[256]u8) ![]const u8 {
     const deadline_ns = uk.time.after(5 * second_ns);
-    var text: [64]u8 = undefined;
-    const peer = uk.net.parseAddress(std.fmt.bufPrint(&text, "{s}:{d}", .{ host, port }) catch return error.TooLong) orelse return error.NotFound;
+    const peer = try uk.net.resolve(host, port, deadline_ns);
     const connection: uk.Socket = try .connect(peer, deadline_ns);
     defer connection.close();
     try connection.sendAll("GET / HTTP/1.0\r\n\r\n", deadline_ns);

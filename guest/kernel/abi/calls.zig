@@ -99,6 +99,7 @@ pub const net_get_address = net.net_get_address;
 pub const net_set_option = net.net_set_option;
 pub const net_get_option = net.net_get_option;
 pub const net_close = net.net_close;
+pub const net_name_server = net.net_name_server;
 
 const trace = @import("trace_calls.zig");
 pub const trace_span_begin = trace.trace_span_begin;

@@ -3,6 +3,7 @@ const std = @import("std");
 const abi = @import("abi");
 const dispatch = @import("dispatch");
 const user_copy = @import("../arch/user_copy.zig");
+const network = @import("../object/network.zig");
 const options = @import("../options.zig").chosen;
 const socket = @import("../object/net_socket.zig");
 const transfer = @import("../object/net_transfer.zig");
@@ -119,4 +120,11 @@ pub fn net_get_option(_: *Task, arguments: dispatch.NetGetOption) Failure!void {
 pub fn net_close(_: *Task, arguments: dispatch.NetClose) Failure!void {
     if (!options.net) return error.BadHandle;
     try socket.close(@intFromEnum(arguments.socket));
+}
+
+pub fn net_name_server(_: *Task, arguments: dispatch.NetNameServer) Failure!void {
+    try user_copy.writeValue(abi.NetAddress, arguments.server.address, .{});
+    if (!options.net) return error.NotFound;
+    const server = try network.nameServer(arguments.index, arguments.deadline_ns);
+    try user_copy.writeValue(abi.NetAddress, arguments.server.address, addressOf(server));
 }

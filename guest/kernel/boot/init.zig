@@ -81,7 +81,7 @@ fn begin(frame: *traps.Frame) void {
     load.keepConfiguration(configuration_text) catch refuse("no memory for the run-time configuration", .{});
     readConfiguration(configuration_text);
     random.seed(texts.configuration.seed);
-    if (options.net) network.start(texts.configuration.address);
+    if (options.net) network.start(&texts.configuration);
     if (texts.configuration.wall_ns) |wall_ns| machine.wall_at_entry_ns = wall_ns;
     start_cpus.start(settings.cpus);
     const task = scheduler.current();

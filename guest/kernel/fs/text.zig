@@ -16,6 +16,7 @@ pub const Reason = enum {
     no_space,
     bad_value,
     twice,
+    too_often,
     missing,
     unknown_capability,
 
@@ -28,6 +29,7 @@ pub const Reason = enum {
             .no_space => "a line needs a key, a space and a value",
             .bad_value => "the value cannot be decoded or is not what the key needs",
             .twice => "the key may stand only once",
+            .too_often => "the key stands more often than it may",
             .missing => "a key that must be there is missing",
             .unknown_capability => "the capability or right is unknown",
         };
@@ -189,6 +191,8 @@ pub const Configuration = struct {
     wall_ns: ?u64 = null,
     seed: ?[32]u8 = null,
     address: Address = .dhcp,
+    name_servers: NameServers = .{},
+    search: []const u8 = "",
 
     pub fn clear(configuration: *Configuration) void {
         configuration.arguments.count = 0;
@@ -196,6 +200,8 @@ pub const Configuration = struct {
         configuration.wall_ns = null;
         configuration.seed = null;
         configuration.address = .dhcp;
+        configuration.name_servers.count = 0;
+        configuration.search = "";
     }
 
     pub fn parse(configuration: *Configuration, text: []u8) ?Problem {
@@ -209,7 +215,7 @@ pub const Configuration = struct {
         }
     }
 
-    const Key = enum { arg, env, wall_ns, seed, address };
+    const Key = enum { arg, env, wall_ns, seed, address, nameserver, search };
 
     fn set(configuration: *Configuration, key: Key, value: []const u8) ?Reason {
         switch (key) {
@@ -222,6 +228,12 @@ pub const Configuration = struct {
             .address => {
                 if (configuration.address != .dhcp) return .twice;
                 configuration.address = Address.parse(value) orelse return .bad_value;
+            },
+            .nameserver => return configuration.name_servers.add(value),
+            .search => {
+                if (configuration.search.len > 0) return .twice;
+                if (!isDomain(value)) return .bad_value;
+                configuration.search = value;
             },
             .seed => {
                 if (configuration.seed != null) return .twice;
@@ -249,12 +261,54 @@ pub const Address = union(enum) {
         const address = dotted(value[0..slash]) orelse return null;
         const prefix = decimalUpTo(value[slash + 1 .. space], 32) orelse return null;
         const gateway = if (space == value.len) 0 else dotted(value[space + 1 ..]) orelse return null;
-        // Neither this network, the loopback, a group nor a reserved address.
-        const first = address >> 24;
-        if (first == 0 or first == 127 or first >= 224) return null;
+        if (!isHost(address) or address >> 24 == 127) return null;
         return .{ .fixed = .{ .address = address, .prefix = @intCast(prefix), .gateway = gateway } };
     }
 };
+
+pub const NameServers = struct {
+    addresses: [count_max]u32 = undefined,
+    count: u32 = 0,
+
+    pub const count_max = 3;
+
+    pub fn slice(servers: *const NameServers) []const u32 {
+        return servers.addresses[0..servers.count];
+    }
+
+    fn add(servers: *NameServers, value: []const u8) ?Reason {
+        const address = dotted(value) orelse return .bad_value;
+        if (!isHost(address)) return .bad_value;
+        if (servers.count == count_max) return .too_often;
+        servers.addresses[servers.count] = address;
+        servers.count += 1;
+        return null;
+    }
+};
+
+/// Neither this network, a group nor a reserved address.
+fn isHost(address: u32) bool {
+    const first = address >> 24;
+    return first != 0 and first < 224;
+}
+
+/// Labels of 1 to 63 letters, digits, hyphens and underscores, 253 bytes at most together.
+fn isDomain(value: []const u8) bool {
+    if (value.len > 253) return false;
+    var label_bytes: usize = 0;
+    for (value) |byte| {
+        switch (byte) {
+            'a'...'z', 'A'...'Z', '0'...'9', '-', '_' => label_bytes += 1,
+            '.' => {
+                if (label_bytes == 0) return false;
+                label_bytes = 0;
+            },
+            else => return false,
+        }
+        if (label_bytes > 63) return false;
+    }
+    return label_bytes > 0;
+}
 
 fn dotted(value: []const u8) ?u32 {
     var rest = value;

@@ -145,6 +145,36 @@ test "the configuration gives the guest its address" {
     }
 }
 
+test "the configuration gives the guest its name servers and a search domain" {
+    const Case = struct { []const u8, ?struct { []const u32, []const u8 } };
+    for ([_]Case{
+        .{ "", .{ &.{}, "" } },
+        .{ "nameserver 10.0.0.53\nsearch dns.podman\n", .{ &.{0x0a000035}, "dns.podman" } },
+        .{ "nameserver 127.0.0.1\nnameserver 9.9.9.9\nnameserver 1.1.1.1\n", .{ &.{ 0x7f000001, 0x09090909, 0x01010101 }, "" } },
+        .{ "nameserver 1.1.1.1\n" ** 4, null },
+        .{ "nameserver 1.1.1\n", null },
+        .{ "nameserver 0.0.0.0\n", null },
+        .{ "nameserver 239.0.0.1\n", null },
+        .{ "nameserver ns.example\n", null },
+        .{ "search a\nsearch b\n", null },
+        .{ "search \n", null },
+        .{ "search a..b\n", null },
+        .{ "search a.\n", null },
+        .{ "search a b\n", null },
+        .{ "search " ++ "a" ** 64 ++ "\n", null },
+        .{ "search " ++ "abc." ** 63 ++ "ab\n", null },
+    }) |case| {
+        var source: [512]u8 = undefined;
+        const whole = try std.fmt.bufPrint(&source, "ukernel-config 1\n{s}", .{case[0]});
+        var configuration: text.Configuration = .{};
+        const problem = configuration.parse(whole);
+        try testing.expectEqual(case[1] == null, problem != null);
+        const wanted = case[1] orelse continue;
+        try testing.expectEqualSlices(u32, wanted[0], configuration.name_servers.slice());
+        try testing.expectEqualStrings(wanted[1], configuration.search);
+    }
+}
+
 test "the configuration's environment replaces the manifest's of the same name" {
     var manifest: text.Strings = .{};
     var configuration: text.Strings = .{};

@@ -37,6 +37,12 @@ pub const Client = struct {
     expire_ns: u64 = timers.never,
     name_servers: [name_servers_max]ipv4.Address = @splat(ipv4.any),
 
+    /// Those that the server told with the address.
+    pub fn nameServers(client: *const Client) []const ipv4.Address {
+        const told = std.mem.indexOfScalar(ipv4.Address, &client.name_servers, ipv4.any) orelse name_servers_max;
+        return client.name_servers[0..told];
+    }
+
     pub fn active(client: *const Client) bool {
         return client.state != .off;
     }

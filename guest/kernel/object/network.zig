@@ -48,8 +48,13 @@ pub fn notice(bus: disk.Bus, input: u32) void {
     if (found == null) found = .{ .bus = bus, .input = input };
 }
 
+/// Those of the run-time configuration.
+var name_servers: text.NameServers = .{};
+const name_server_port = 53;
+
 /// Starts the device that was found. The lock is not held.
-pub fn start(configuration: text.Address) void {
+pub fn start(configuration: *const text.Configuration) void {
+    name_servers = configuration.name_servers;
     const place = found orelse return;
     const seed = makeSeed();
     lock.acquire();
@@ -63,7 +68,7 @@ pub fn start(configuration: text.Address) void {
     if (device.mac == null) mac[0] = mac[0] & 0xfc | 2;
     initStack(.{
         .mac = mac,
-        .addressing = switch (configuration) {
+        .addressing = switch (configuration.address) {
             .dhcp => .dhcp,
             .fixed => |fixed| .{ .fixed = .{ .address = fixed.address, .prefix = fixed.prefix, .gateway = fixed.gateway } },
         },
@@ -142,6 +147,23 @@ pub fn ownsInput(input: u32) bool {
 /// Whether an address may still come.
 pub fn awaitsAddress() bool {
     return state == .running and stack.address == ipv4.any and stack.config.addressing == .dhcp;
+}
+
+/// The name server of that number, of the configuration or else of DHCP, whose address is waited for.
+pub fn nameServer(index: u32, deadline_ns: u64) error{ NotFound, TimedOut, Interrupted }!net.Endpoint {
+    lock.acquire();
+    defer lock.release();
+    if (name_servers.count == 0) while (awaitsAddress()) {
+        address_waiters.append(scheduler.current());
+        switch (scheduler.block(deadline_ns, true)) {
+            .timeout => return error.TimedOut,
+            .interrupted => return error.Interrupted,
+            else => {},
+        }
+    };
+    const servers = if (name_servers.count > 0) name_servers.slice() else if (state == .running) stack.dhcp.nameServers() else &.{};
+    if (index >= servers.len) return error.NotFound;
+    return .{ .address = servers[index], .port = name_server_port };
 }
 
 pub fn interrupt() void {

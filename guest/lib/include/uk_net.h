@@ -52,6 +52,12 @@ result_t uk_net_shutdown(uk_handle_t socket, uint64_t direction);
 /* An address from text such as 10.0.2.2:80; false for any other. */
 bool uk_net_parse(const char *text, struct uk_net_address *address);
 
+/* The IPv4 address of a name (or of text such as 10.0.2.2) and the port, from the VM's name servers by DNS. A name without a dot is first looked for in the
+ * run-time configuration's search domain, any other at last; a dot at the end says that the name is whole. UK_INVALID: this cannot be a name.
+ * UK_NOENT: there is no such name, or no server is known or reached. UK_CLOSED: the servers refuse or fail. UK_TIMEOUT: one that might know has not answered,
+ * within 21 s at most, or until the deadline. */
+result_t uk_net_resolve(const char *name, uint16_t port, uint64_t deadline_ns, struct uk_net_address *address);
+
 #define UK_NET_ADDRESS_TEXT_BYTES_MAX 22
 
 /* The text that uk_net_parse takes, into UK_NET_ADDRESS_TEXT_BYTES_MAX bytes; gives `buffer`. */

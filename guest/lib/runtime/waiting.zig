@@ -110,6 +110,11 @@ export fn uk_net_shutdown(socket: abi.Handle, direction: uk.net.Direction) callc
     return result((uk.Socket{ .handle = socket }).shutdown(direction));
 }
 
+export fn uk_net_resolve(name: [*:0]const u8, port: u16, deadline_ns: u64, address: *abi.NetAddress) callconv(.c) abi.Result {
+    address.* = uk.net.resolve(std.mem.span(name), port, deadline_ns) catch |failure| return result(failure);
+    return .ok;
+}
+
 export fn uk_net_parse(text: [*:0]const u8, address: *abi.NetAddress) callconv(.c) bool {
     address.* = uk.net.parseAddress(std.mem.span(text)) orelse return false;
     return true;

@@ -14,11 +14,16 @@ pub fn address(numbers: [4]u8, port: u16) abi.NetAddress {
 /// An address from text such as 10.0.2.2:80; null for any other.
 pub fn parseAddress(text: []const u8) ?abi.NetAddress {
     const colon = std.mem.indexOfScalar(u8, text, ':') orelse return null;
-    var numbers: [4]u8 = undefined;
-    var parts = std.mem.splitScalar(u8, text[0..colon], '.');
-    for (&numbers) |*number| number.* = decimal(u8, parts.next() orelse return null) orelse return null;
-    if (parts.next() != null) return null;
+    const numbers = parseNumbers(text[0..colon]) orelse return null;
     return address(numbers, decimal(u16, text[colon + 1 ..]) orelse return null);
+}
+
+/// Four numbers from text such as 10.0.2.2; null for any other.
+pub fn parseNumbers(text: []const u8) ?[4]u8 {
+    var numbers: [4]u8 = undefined;
+    var parts = std.mem.splitScalar(u8, text, '.');
+    for (&numbers) |*number| number.* = decimal(u8, parts.next() orelse return null) orelse return null;
+    return if (parts.next() == null) numbers else null;
 }
 
 /// Digits alone, without a sign or grouping.
@@ -36,6 +41,8 @@ pub fn formatAddress(buffer: *[address_text_bytes_max]u8, peer: abi.NetAddress) 
     std.mem.writeInt(u32, &numbers, @truncate(peer.low), .little);
     return std.fmt.bufPrint(buffer, "{d}.{d}.{d}.{d}:{d}", .{ numbers[0], numbers[1], numbers[2], numbers[3], @as(u16, @truncate(peer.port)) }) catch unreachable;
 }
+
+pub const resolve = @import("names.zig").resolve;
 
 pub const Direction = enum(u64) { receive = 1, send = 2, both = 3 };
 
@@ -64,6 +71,15 @@ pub const Socket = struct {
         const socket: Socket = try .make(.udp);
         errdefer socket.close();
         try uk.perform(needs, calls.net_bind, .{ socket.handle, &address(@splat(0), port) });
+        return socket;
+    }
+
+    /// A UDP socket of a port of the kernel's choice, for one peer alone: `send` goes there, and what others send is dropped.
+    /// Waits where DHCP has brought no address yet.
+    pub fn associate(peer: abi.NetAddress, deadline_ns: u64) abi.Failure!Socket {
+        const socket: Socket = try .make(.udp);
+        errdefer socket.close();
+        try uk.perform(needs, calls.net_connect, .{ socket.handle, &peer, deadline_ns });
         return socket;
     }
 

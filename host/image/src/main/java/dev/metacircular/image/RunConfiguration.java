@@ -19,17 +19,31 @@ import java.util.regex.Pattern;
  * @param wallTime time when the VMM is started, not before 1970
  * @param seed for the kernel's generator
  * @param address of the guest's network interface; asked of DHCP when empty
+ * @param names where the guest asks for names; where there is no server those that DHCP tells
  */
 public record RunConfiguration(
         List<String> arguments,
         Map<String, String> environment,
         Instant wallTime,
         Seed seed,
-        Optional<Address> address) {
+        Optional<Address> address,
+        Names names) {
     /** Of a guest that asks DHCP for its address. */
     public RunConfiguration(List<String> arguments, Map<String, String> environment, Instant wallTime, Seed seed) {
         this(arguments, environment, wallTime, seed, Optional.empty());
     }
+
+    /** Of a guest that learns its name servers from DHCP, or has none. */
+    public RunConfiguration(
+            List<String> arguments,
+            Map<String, String> environment,
+            Instant wallTime,
+            Seed seed,
+            Optional<Address> address) {
+        this(arguments, environment, wallTime, seed, address, Names.NONE);
+    }
+
+    private static final String IP = "(?:(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)(?:\\.(?!/| |$)|(?=/| |$))){4}";
 
     /**
      * An IPv4 address with its network and gateway.
@@ -37,7 +51,6 @@ public record RunConfiguration(
      * @param text {@code 10.0.0.2/24}, or {@code 10.0.0.2/24 10.0.0.1} with a gateway
      */
     public record Address(String text) {
-        private static final String IP = "(?:(?:25[0-5]|2[0-4]\\d|1?\\d?\\d)(?:\\.(?!/| |$)|(?=/| |$))){4}";
         private static final Pattern FORM = Pattern.compile(IP + "/(?:[12]?\\d|3[0-2])(?: " + IP + ")?");
 
         public Address {
@@ -46,6 +59,37 @@ public record RunConfiguration(
                         "'%s' is no address of a guest: 10.0.0.2/24, or with a gateway 10.0.0.2/24 10.0.0.1."
                                 .formatted(text));
             }
+        }
+    }
+
+    /**
+     * Name servers and where short names are looked for first.
+     *
+     * @param servers their IPv4 addresses in the order in which they are asked, three at most
+     * @param search a domain such as {@code dns.podman}
+     */
+    public record Names(List<String> servers, Optional<String> search) {
+        /** Of a guest to which nobody names a server. */
+        public static final Names NONE = new Names(List.of(), Optional.empty());
+
+        private static final int MAX_SERVERS = 3;
+        private static final Pattern SERVER = Pattern.compile("(?!0+\\.|22[4-9]|2[3-5]\\d)" + IP);
+        private static final Pattern DOMAIN = Pattern.compile("(?=.{1,253}$)[\\w-]{1,63}(?:\\.[\\w-]{1,63})*");
+
+        public Names {
+            servers = List.copyOf(servers);
+            if (servers.size() > MAX_SERVERS) {
+                throw new ImageException("A guest asks %d name servers at most, not %d: name fewer."
+                        .formatted(MAX_SERVERS, servers.size()));
+            }
+            for (String server : servers) {
+                if (!SERVER.matcher(server).matches()) {
+                    throw new ImageException("'%s' is no address of a name server: 10.0.0.53.".formatted(server));
+                }
+            }
+            search.filter(domain -> !DOMAIN.matcher(domain).matches()).ifPresent(domain -> {
+                throw new ImageException("'%s' is no domain to search: dns.podman.".formatted(domain));
+            });
         }
     }
 
@@ -99,6 +143,8 @@ public record RunConfiguration(
         lines.add(new TextForm.Line(lines.size() + 2, "wall_ns", Long.toString(nanos)));
         lines.add(new TextForm.Line(lines.size() + 2, "seed", seed.hex()));
         address.ifPresent(given -> lines.add(new TextForm.Line(lines.size() + 2, "address", given.text())));
+        names.servers().forEach(server -> lines.add(new TextForm.Line(lines.size() + 2, "nameserver", server)));
+        names.search().ifPresent(domain -> lines.add(new TextForm.Line(lines.size() + 2, "search", domain)));
         return FORM.write(lines);
     }
 

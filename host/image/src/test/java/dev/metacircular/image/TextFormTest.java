@@ -119,6 +119,30 @@ class TextFormTest {
     }
 
     @Test
+    void aRunConfigurationNamesNameServersAndADomain() {
+        RunConfiguration configuration = new RunConfiguration(
+                List.of(),
+                Map.of(),
+                Instant.EPOCH,
+                RunConfiguration.Seed.random(),
+                Optional.empty(),
+                new RunConfiguration.Names(List.of("10.89.0.1", "127.0.0.1", "9.9.9.9"), Optional.of("dns.podman")));
+        assertThat(new String(configuration.toBytes(), StandardCharsets.UTF_8))
+                .endsWith("\nnameserver 10.89.0.1\nnameserver 127.0.0.1\nnameserver 9.9.9.9\nsearch dns.podman\n");
+        assertThat(List.of("10.0.0", "ns.test", "0.0.0.0", "224.0.0.1", "255.1.1.1", "10.0.0.1/8", "1.1.1.1\n"))
+                .allSatisfy(server -> assertThatThrownBy(
+                                () -> new RunConfiguration.Names(List.of(server), Optional.empty()))
+                        .isInstanceOf(ImageException.class)
+                        .hasMessageContaining(server));
+        assertThatThrownBy(() -> new RunConfiguration.Names(Collections.nCopies(4, "1.1.1.1"), Optional.empty()))
+                .isInstanceOf(ImageException.class);
+        assertThat(List.of("", "a..b", "a.", ".a", "a b", "ä", "a\n", "a".repeat(64), "abc.".repeat(63) + "ab"))
+                .allSatisfy(
+                        domain -> assertThatThrownBy(() -> new RunConfiguration.Names(List.of(), Optional.of(domain)))
+                                .isInstanceOf(ImageException.class));
+    }
+
+    @Test
     void seedsDiffer() {
         assertThat(RunConfiguration.Seed.random()).isNotEqualTo(RunConfiguration.Seed.random());
     }
