@@ -50,7 +50,7 @@ fn socket(kind: abi.NetType) abi.Handle {
 
 pub fn main() !u8 {
     try uk.enable(.net, @bitCast(abi.NetRights{ .connect = true, .listen = true }));
-    try uk.enable(.task, @bitCast(abi.TaskRights{ .spawn = true }));
+    try uk.enable(.task, @bitCast(abi.TaskRights{ .spawn = true, .control = true }));
     try uk.enable(.mem, @bitCast(abi.MemRights{ .map = true }));
 
     const late = socket(.tcp);
