@@ -79,12 +79,19 @@ configuration() {
   echo "wall_ns $(date +%s%N)"
   echo "seed $(od -v -An -tx1 -N32 /dev/urandom | tr -d ' \n')"
   echo "address $address${gateway:+ $gateway}"
-  while read -r key value; do
+  # Of what resolv.conf may say as much as a guest takes: three IPv4 servers and one domain. It refuses to start with more.
+  servers=0 search=
+  while read -r key value _ || [ -n "$key" ]; do
     case $key:$value in
-      nameserver:*.*.*.*) echo "nameserver $value" ;;
-      search:?*) echo "search $value" ;;
+      nameserver:*[!0-9.]* | search:*[!A-Za-z0-9._-]* | search:.* | search:*. | search:*..*) ;;
+      nameserver:*.*.*.*)
+        [ "$servers" = 3 ] || echo "nameserver $value"
+        [ "$servers" = 3 ] || servers=$((servers + 1))
+        ;;
+      search:?*) search=${search:-$value} ;;
     esac
   done < /etc/resolv.conf
+  [ -z "$search" ] || echo "search $search"
 }
 
 for program in ip setpriv mkfifo od "$1"; do
