@@ -206,6 +206,12 @@ static bool linger(struct connection *connection)
     return true;
 }
 
+/* Whether the answer that is next in order waits to be sent. */
+static bool is_answered(const struct connection *connection)
+{
+    return connection->head != connection->tail && connection->slots[connection->head % WINDOW_MAX].answered;
+}
+
 /* Does what can be done without waiting, and has the rest watched for. */
 static void advance(struct connection *connection)
 {
@@ -229,9 +235,8 @@ static void advance(struct connection *connection)
         free_place(connection);
         return;
     }
-    const struct slot *first = &connection->slots[connection->head % WINDOW_MAX];
     uint32_t wanted = 0;
-    if (again || (connection->head != connection->tail && first->answered)) {
+    if (again || is_answered(connection)) {
         wanted |= UK_IO_EVENT_WRITABLE;
     }
     if (connection->state == CONNECTION_LINGERING ||
@@ -367,7 +372,7 @@ static void expire(uint64_t now)
             finish(connection);
             connection_answer(connection_take_slot(connection), text, strlen(text));
             advance(connection);
-        } else if (idle && connection->slots[connection->head % WINDOW_MAX].answered) {
+        } else if (idle && is_answered(connection)) {
             free_place(connection);
         }
     }

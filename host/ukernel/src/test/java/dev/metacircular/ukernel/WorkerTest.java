@@ -31,7 +31,7 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(value = 2, unit = TimeUnit.HOURS)
 class WorkerTest {
     private static final Duration LOAD = Duration.ofSeconds(Integer.getInteger("worker.seconds", 120));
-    private static final Duration WARM_UP = Duration.ofSeconds(Math.min(LOAD.toSeconds() / 12, 60));
+    private static final Duration WARM_UP = Duration.ofSeconds(Math.clamp(LOAD.toSeconds() / 12, 5, 60));
     private static final Duration PATIENCE = Duration.ofSeconds(60);
     private static final Duration ZIG_LOAD = Duration.ofSeconds(5);
     private static final int CONNECTIONS = 24;
