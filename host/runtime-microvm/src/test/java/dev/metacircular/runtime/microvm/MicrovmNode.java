@@ -94,11 +94,16 @@ final class MicrovmNode implements ConformanceBackend {
 
     @Override
     public MicrovmRuntime reopened(Name node) {
+        return reopened(node, path());
+    }
+
+    /** @param searchPath where it looks for a VMM */
+    MicrovmRuntime reopened(Name node, String searchPath) {
         Path socket = Path.of(System.getProperty(
                 "metacircular.podman.socket", environment.getOrDefault("METACIRCULAR_PODMAN_SOCKET", "")));
         Path home = Path.of(environment.getOrDefault("METACIRCULAR_PODMAN_HOME", "/"));
         return new MicrovmRuntime(
-                new MicrovmOptions(vms(), path(), Optional.empty(), Optional.of(Accelerator.EMULATION)),
+                new MicrovmOptions(vms(), searchPath, Optional.empty(), Optional.of(Accelerator.EMULATION)),
                 PodmanOptions.of(socket, node).withHome(home),
                 images);
     }
