@@ -30,7 +30,7 @@ final class ModuleEdgesTest {
             Map.entry("registry", Set.of("model")),
             Map.entry("runtime", Set.of("model")),
             Map.entry("runtime.podman", Set.of("runtime", "model")),
-            Map.entry("runtime.microvm", Set.of("runtime", "runtime.podman", "vm", "image", "model")),
+            Map.entry("runtime.microvm", Set.of("runtime", "runtime.podman", "vm", "image", "oci", "model")),
             Map.entry(
                     "agent",
                     Set.of("model", "contract", "definition", "plan", "registry", "runtime", "runtime.podman")),

@@ -144,20 +144,22 @@ final class Carrier implements Carriage.Maker {
         return new RuntimeFailure(kind, "cannot create " + spec.identity().component() + ": " + why);
     }
 
-    private static byte[] configuration(InstanceSpec spec) {
+    private byte[] configuration(InstanceSpec spec) {
         Map<String, String> environment = new LinkedHashMap<>();
         for (String entry : spec.component().env()) {
             String[] parts = entry.split("=", 2);
             environment.put(parts[0], parts.length == 2 ? parts[1] : "");
         }
         environment.putAll(spec.secrets());
-        if (environment.size() + spec.component().command().size() > CONFIGURATION_LINES_MAX) {
+        List<String> command = spec.component().command().isEmpty()
+                ? images.command(spec.imageId())
+                : spec.component().command();
+        if (environment.size() + command.size() > CONFIGURATION_LINES_MAX) {
             throw refused(
                     spec, Kind.INVALID, "more than " + CONFIGURATION_LINES_MAX + " arguments, variables and secrets");
         }
         try {
-            byte[] text = new RunConfiguration(
-                            spec.component().command(), environment, Instant.EPOCH, RunConfiguration.Seed.random())
+            byte[] text = new RunConfiguration(command, environment, Instant.EPOCH, RunConfiguration.Seed.random())
                     .toPreparedBytes();
             if (text.length > CONFIGURATION_BYTES_MAX) {
                 throw refused(

@@ -38,4 +38,9 @@ public interface GuestImageStore {
      * @throws dev.metacircular.runtime.RuntimeFailure {@code NOT_FOUND} if the store does not have it
      */
     Path file(String imageId);
+
+    /** The arguments that an instance is given where its component names none: an ordinary image's {@code CMD}. */
+    default List<String> command(String imageId) {
+        return List.of();
+    }
 }
