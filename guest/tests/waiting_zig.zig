@@ -53,9 +53,9 @@ fn channels() !void {
     try expectEqual(jobs * (jobs - 1), sum);
     pair.left.close();
     var all: u32 = 0;
-    for (tasks, done) |task, count| {
+    for (tasks, &done) |task, *count| {
         try expectEqual(0, try task.join(uk.time.after(20 * second_ns)));
-        all += count;
+        all += count.*;
     }
     try expectEqual(jobs, all);
     pair.right.close();
