@@ -62,6 +62,9 @@ if [ -x $busybox ] && ! ldd $busybox > /dev/null 2>&1; then
     mkdir -p "$work/echo/bin" && cp $busybox "$work/echo/bin/busybox"
     image echo /bin/busybox "arg echo" "arg hello from busybox"
     expect 'busybox echo' 'exit 0 1 ' '^hello from busybox' echo 1 32 30
+    cp -r "$work/echo" "$work/folder"
+    image folder /bin/busybox "arg pwd" "env PWD=/bin/../bin"
+    expect 'busybox pwd' 'exit 0 1 ' '^/bin' folder 1 32 30
     cp -r "$work/echo" "$work/missing"
     image missing /bin/absent "arg absent"
     expect 'a program that is not there' 'exit 127 ' '/bin/absent cannot be started: it is not in the image' missing 1 32 30

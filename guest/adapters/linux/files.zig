@@ -246,6 +246,14 @@ fn enter(path: []const u8) void {
     directory_bytes = path.len;
 }
 
+/// The folder to begin in, where the image has it.
+pub fn beginIn(path: []const u8) void {
+    var name: Name = .{};
+    name.set(std.os.linux.AT.FDCWD, path) catch return;
+    const stat = statusOf(&name, true) catch return;
+    if (stat.mode & 0o170000 == 0o040000) enter(name.normal);
+}
+
 pub fn chdir(call: Call) Error!u64 {
     var name: Name = .{};
     try name.read(std.os.linux.AT.FDCWD, call.arg(0));

@@ -90,8 +90,19 @@ fn run() (posix.errno.Error || abi.Failure)!noreturn {
     // From here on a bad address is an error, not the VM's end.
     entry.setHandlers(thread);
     try files.start();
+    beginInFolder();
     stop.watch();
     enter(thread);
+}
+
+/// A manifest has no working directory: the environment names it, as shells do.
+fn beginInFolder() void {
+    const lines: [*:null]const ?[*:0]const u8 = @ptrFromInt(uk_startup.envp);
+    var i: usize = 0;
+    while (lines[i]) |line| : (i += 1) {
+        const text = std.mem.span(line);
+        if (std.mem.startsWith(u8, text, "PWD=/")) return files.beginIn(text["PWD=".len..]);
+    }
 }
 
 fn enter(thread: *threads.Thread) noreturn {

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
+import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 
@@ -18,6 +19,9 @@ final class LayerReader {
     private static final String WHITEOUT = ".wh.";
     private static final String OPAQUE = ".wh..wh..opq";
     private static final String WHITEOUT_META = ".wh..wh.";
+
+    /** Of the year 9999. */
+    private static final long MAX_SECONDS = 253_402_300_799L;
 
     private final RootTree tree;
     private final Spool spool;
@@ -120,6 +124,8 @@ final class LayerReader {
             throw new RootTree.BadTree(
                     "'%s' belongs to %d:%d".formatted(TarReader.show(entry.path()), entry.uid(), entry.gid()));
         }
-        return new Attributes(entry.mode(), entry.uid(), entry.gid(), Attributes.NO_TIME);
+        // CPython, for one, compares the times of its compiled files.
+        Instant modified = Instant.ofEpochSecond(Math.min(entry.modifiedSeconds(), MAX_SECONDS));
+        return new Attributes(entry.mode(), entry.uid(), entry.gid(), modified);
     }
 }

@@ -100,6 +100,7 @@ final class OrdinaryImage {
         boolean isNative = adapter.equals("native");
         if (!isNative) {
             environment.putIfAbsent("PATH", DEFAULT_PATH);
+            beginIn(tree, environment);
         }
         List<String> arguments = new ArrayList<>(config.entrypoint());
         List<String> defaults = new ArrayList<>(config.command());
@@ -137,6 +138,15 @@ final class OrdinaryImage {
                             : Capability.of(kind));
         }
         return capabilities;
+    }
+
+    /** The adapter begins in the folder that PWD names; as with containers, it is made where it is missing. */
+    private void beginIn(RootTree tree, Map<String, String> environment) {
+        String folder = config.workingDirectory();
+        if (!folder.isEmpty() && !folder.equals("/")) {
+            environment.put("PWD", folder.startsWith("/") ? folder : "/" + folder);
+            tree.ensureFolder(folder);
+        }
     }
 
     private Map<String, String> environment() {

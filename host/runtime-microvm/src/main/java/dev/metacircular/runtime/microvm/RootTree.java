@@ -320,6 +320,14 @@ final class RootTree {
         return Optional.of(new Found(file.content(), file.attributes().mode(), path.toString()));
     }
 
+    /** Makes a folder, and those above it, where there is none; a name leads through symbolic links. */
+    void ensureFolder(String path) {
+        List<FileName> names = new ArrayList<>(names(path.getBytes(StandardCharsets.UTF_8)));
+        // The name of something in it: all that is before that is made.
+        names.add(FileName.of("x"));
+        parent(names, Integer.MAX_VALUE);
+    }
+
     /** All of it, as an image takes it. */
     Node.Directory toNode() {
         record Pending(Folder folder, Node.Directory node) {}

@@ -45,14 +45,16 @@ final class TarReader {
         private final int mode;
         private final long uid;
         private final long gid;
+        private final long modifiedSeconds;
 
-        private Entry(Kind kind, byte[] path, byte[] target, int mode, long uid, long gid) {
+        private Entry(Kind kind, byte[] path, byte[] target, int mode, long uid, long gid, long modifiedSeconds) {
             this.kind = kind;
             this.path = path;
             this.target = target;
             this.mode = mode;
             this.uid = uid;
             this.gid = gid;
+            this.modifiedSeconds = modifiedSeconds;
         }
 
         Kind kind() {
@@ -79,6 +81,11 @@ final class TarReader {
 
         long gid() {
             return gid;
+        }
+
+        /** Since 1970. */
+        long modifiedSeconds() {
+            return modifiedSeconds;
         }
     }
 
@@ -193,7 +200,8 @@ final class TarReader {
                 target,
                 (int) number(header, 100, 8) & 07777,
                 extended.containsKey("uid") ? decimal(extended, "uid") : number(header, 108, 8),
-                extended.containsKey("gid") ? decimal(extended, "gid") : number(header, 116, 8));
+                extended.containsKey("gid") ? decimal(extended, "gid") : number(header, 116, 8),
+                extended.containsKey("mtime") ? seconds(extended) : number(header, 136, 12));
     }
 
     private byte[] readHeader() throws IOException {
@@ -244,6 +252,15 @@ final class TarReader {
             throw new BadArchive("'" + key + "' of an extended header is no number");
         }
         return Long.parseLong(text);
+    }
+
+    /** A time with a fraction, or before 1970, which is taken for 1970. */
+    private static long seconds(Map<String, byte[]> extended) throws BadArchive {
+        String text = new String(extended.getOrDefault("mtime", new byte[0]), StandardCharsets.US_ASCII);
+        if (!text.matches("-?[0-9]{1,11}(\\.[0-9]{0,20})?")) {
+            throw new BadArchive("'mtime' of an extended header is no time");
+        }
+        return text.startsWith("-") ? 0 : Long.parseLong(text.split("\\.", 2)[0]);
     }
 
     private static byte[] ustarPath(byte[] header) {

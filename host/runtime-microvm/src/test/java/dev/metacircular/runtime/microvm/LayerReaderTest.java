@@ -3,6 +3,7 @@ package dev.metacircular.runtime.microvm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.metacircular.image.Attributes;
 import dev.metacircular.image.FileName;
 import dev.metacircular.image.Node;
 import dev.metacircular.oci.Sha256;
@@ -11,9 +12,11 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -152,11 +155,27 @@ final class LayerReaderTest {
         add(new TarWriter()
                 .entry('L', "././@LongLink", "", 0, long1.length, long1)
                 .file("short", "1")
-                .pax("path=" + name + "2", "mtime=1.5", "uid=70000")
+                .pax("path=" + name + "2", "mtime=1600000000.5", "uid=70000")
                 .file("short", "2")
                 .pax("linkpath=" + name + "1")
                 .hardLink("third", "x"));
         assertThat(all()).containsExactly("d/", name + "1=1", name + "2=2", "third=1");
+    }
+
+    @Test
+    void ownersModesAndTimesStay() throws IOException {
+        add(new TarWriter()
+                .pax("mtime=1600000000.5", "uid=70000")
+                .file("a", 04755, new byte[0])
+                .pax("mtime=-5")
+                .folder("b"));
+        Node.Directory root = tree.toNode();
+        Attributes a =
+                Objects.requireNonNull(root.entries().get(FileName.of("a"))).attributes();
+        assertThat(a).isEqualTo(new Attributes(04755, 70000, 1000, Instant.ofEpochSecond(1_600_000_000)));
+        Attributes b =
+                Objects.requireNonNull(root.entries().get(FileName.of("b"))).attributes();
+        assertThat(b.modified()).isEqualTo(Instant.EPOCH);
     }
 
     @Test
