@@ -142,7 +142,10 @@ final class OrdinaryImageTest extends StoreBench {
         try {
             VmOutcome outcome = vm.await(Duration.ofSeconds(60)).orElseThrow();
             String console = console(vm);
-            assertThat(outcome).as(console).isInstanceOfSatisfying(VmOutcome.Exited.class, e -> assertThat(e.status()).isZero());
+            assertThat(outcome)
+                    .as(console)
+                    .isInstanceOfSatisfying(
+                            VmOutcome.Exited.class, e -> assertThat(e.status()).isZero());
             assertThat(console).containsPattern("1000 +1000 +5 Nov 14 +2023 here-it-is");
         } finally {
             vm.kill();
