@@ -10,22 +10,17 @@ import dev.metacircular.registry.RegistryEvent;
 import dev.metacircular.registry.RegistryException;
 import dev.metacircular.registry.Restored;
 import dev.metacircular.runtime.RuntimeFailure;
-import dev.metacircular.runtime.podman.PodmanOptions;
-import dev.metacircular.runtime.podman.PodmanRuntime;
-import dev.metacircular.runtime.podman.RegistryOptions;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.logging.Level;
 import java.util.logging.Logger;
-import java.util.stream.Collectors;
 
 /** A running agent: everything put together, over one directory. */
 final class Agent implements AutoCloseable {
@@ -68,7 +63,7 @@ final class Agent implements AutoCloseable {
 
     /** Starts on an initialised directory with this node's backends; serves when it returns. */
     static Agent start(Path directory) throws IOException {
-        return start(directory, Agent::nodeBackends, clock());
+        return start(directory, new NodeBackends(), clock());
     }
 
     static Agent start(Path directory, Backends backends, Clock clock) throws IOException {
@@ -213,20 +208,6 @@ final class Agent implements AutoCloseable {
     /** The machine's, put on or back by a property that tests of a stepped clock set. */
     private static Clock clock() {
         return Clock.offset(Clock.systemUTC(), Duration.parse(System.getProperty(CLOCK_OFFSET, "PT0S")));
-    }
-
-    private static Backends.Made nodeBackends(Path directory, AgentConfig config) {
-        PodmanService podman = new PodmanService(directory, config.podmanSocket());
-        podman.ensure();
-        Map<String, RegistryOptions> registries = config.registries().entrySet().stream()
-                .collect(Collectors.toMap(Map.Entry::getKey, e -> options(e.getValue())));
-        Runtimes runtimes = new Runtimes(List.of(new PodmanRuntime(
-                PodmanOptions.of(podman.socket(), config.node()).withRegistries(registries))));
-        return new Backends.Made(runtimes, podman::ensure, podman.socket());
-    }
-
-    private static RegistryOptions options(AgentConfig.Registry registry) {
-        return new RegistryOptions(registry.authFile(), registry.ca(), registry.insecure());
     }
 
     Name node() {

@@ -56,10 +56,14 @@ final class Programs {
         }
     }
 
+    /** As in the environment variable {@code PATH}, with the folders of system programs. */
+    static String searchPath() {
+        return Optional.ofNullable(System.getenv("PATH")).orElse("/usr/local/bin:/usr/bin:/bin") + ":/usr/sbin:/sbin";
+    }
+
     /** Where a program lies on the search path. */
     static Optional<Path> find(String program) {
-        String path = Optional.ofNullable(System.getenv("PATH")).orElse("/usr/local/bin:/usr/bin:/bin");
-        for (String directory : (path + ":/usr/sbin:/sbin").split(":")) {
+        for (String directory : searchPath().split(":")) {
             Path candidate = Path.of(directory.isEmpty() ? "." : directory, program);
             if (Files.isExecutable(candidate) && !Files.isDirectory(candidate)) {
                 return Optional.of(candidate);

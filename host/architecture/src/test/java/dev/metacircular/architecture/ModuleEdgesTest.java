@@ -33,7 +33,16 @@ final class ModuleEdgesTest {
             Map.entry("runtime.microvm", Set.of("runtime", "runtime.podman", "vm", "image", "oci", "model")),
             Map.entry(
                     "agent",
-                    Set.of("model", "contract", "definition", "plan", "registry", "runtime", "runtime.podman")),
+                    Set.of(
+                            "model",
+                            "contract",
+                            "definition",
+                            "plan",
+                            "registry",
+                            "runtime",
+                            "runtime.podman",
+                            "runtime.microvm",
+                            "vm")),
             Map.entry("cli", Set.of("model", "contract", "definition", "plan")),
             Map.entry("ukernel", Set.of("model", "definition", "vm", "image", "oci"))));
 

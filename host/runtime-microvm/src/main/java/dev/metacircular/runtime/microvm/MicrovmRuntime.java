@@ -1,8 +1,10 @@
 package dev.metacircular.runtime.microvm;
 
+import dev.metacircular.model.Component;
 import dev.metacircular.model.HealthCheck;
 import dev.metacircular.model.ImageRef;
 import dev.metacircular.model.InstanceState;
+import dev.metacircular.model.Kernel;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Availability;
@@ -106,6 +108,11 @@ public final class MicrovmRuntime implements Runtime {
     @Override
     public void removeNetwork(Network network) {
         podman.removeNetwork(network);
+    }
+
+    @Override
+    public Optional<String> refusal(Component component) {
+        return component.kernel().filter(Kernel.NANOS::equals).map(_ -> NO_NANOS);
     }
 
     @Override

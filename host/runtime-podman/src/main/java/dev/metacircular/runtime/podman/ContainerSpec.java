@@ -63,6 +63,8 @@ final class ContainerSpec {
                 "cap_add",
                 carriage.capabilities().stream().sorted().map(c -> "CAP_" + c).toList());
         document.put("no_new_privileges", true);
+        // A device may be a group's of the user's, as /dev/kvm is; crun keeps them then, runc knows no such thing.
+        document.put("annotations", Map.of("run.oci.keep_original_groups", "1"));
         return document;
     }
 
