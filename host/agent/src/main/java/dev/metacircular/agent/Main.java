@@ -18,7 +18,13 @@ import picocli.CommandLine.Command;
         description = "Runs the services of one node.",
         mixinStandardHelpOptions = true,
         version = Version.TEXT,
-        subcommands = {InitCommand.class, RunCommand.class, UnitCommand.class, RenewAuthorityCommand.class})
+        subcommands = {
+            InitCommand.class,
+            RunCommand.class,
+            LoadCommand.class,
+            UnitCommand.class,
+            RenewAuthorityCommand.class
+        })
 public final class Main {
     private Main() {}
 

@@ -32,7 +32,7 @@ public record GuestImageOptions(
      * @param depth folders within one another
      */
     public record Limits(long storeBytes, long unpackedBytes, int entries, int depth) {
-        public static final Limits DEFAULT = new Limits(64L << 30, 8L << 30, 1 << 16, 64);
+        public static final Limits DEFAULT = new Limits(64L << 30, 8L << 30, 40_000, 64);
     }
 
     /** With the usual bounds. */

@@ -18,8 +18,8 @@ public interface GuestImageStore {
     /**
      * Brings the image from its registry; a {@code localhost/…} image is never looked up elsewhere.
      *
-     * @throws dev.metacircular.runtime.RuntimeFailure {@code NOT_FOUND}, {@code DENIED}, {@code UNSUPPORTED} for a program that the
-     *     kernel cannot run, with the reason
+     * @throws dev.metacircular.runtime.RuntimeFailure {@code NOT_FOUND}, {@code DENIED}, {@code INVALID} for an image that is faulty or
+     *     whose program the kernel cannot run, with the reason, {@code UNSUPPORTED} where the node has nothing to pack it with
      */
     Image pull(ImageRef reference, PullListener listener);
 

@@ -78,7 +78,7 @@ final class ImagePull {
         } else if (MediaTypes.isImageConfig(manifest.config().mediaType())) {
             keepOrdinaryImage(manifest, digest);
         } else {
-            throw unsupported("it is an artifact of the type '%s', neither a guest image nor one for containers"
+            throw invalid("it is an artifact of the type '%s', neither a guest image nor one for containers"
                     .formatted(manifest.artifactType().orElse(manifest.config().mediaType())));
         }
     }
@@ -93,7 +93,7 @@ final class ImagePull {
                 .or(() -> index.manifests().stream()
                         .filter(d -> d.artifactType().equals(Optional.of(GuestArtifact.ARTIFACT_TYPE)))
                         .findFirst())
-                .orElseThrow(() -> unsupported("it is not for linux/amd64, only for "
+                .orElseThrow(() -> invalid("it is not for linux/amd64, only for "
                         + index.manifests().stream()
                                 .flatMap(d -> d.platform().stream())
                                 .map(Object::toString)
@@ -243,7 +243,7 @@ final class ImagePull {
         } catch (TarReader.BadArchive | ZipException | EOFException e) {
             throw invalid("layer %s is damaged: %s".formatted(layer.digest(), e.getMessage()));
         }
-        throw unsupported("a layer is of the type '%s': push it compressed by gzip".formatted(layer.mediaType()));
+        throw invalid("a layer is of the type '%s': push it compressed by gzip".formatted(layer.mediaType()));
     }
 
     private static void discard(Path made) {
@@ -256,10 +256,6 @@ final class ImagePull {
 
     private RuntimeFailure invalid(String why) {
         return new RuntimeFailure(Kind.INVALID, purpose + why.replaceAll("\\p{Cntrl}", "?"));
-    }
-
-    private RuntimeFailure unsupported(String why) {
-        return new RuntimeFailure(Kind.UNSUPPORTED, purpose + why.replaceAll("\\p{Cntrl}", "?"));
     }
 
     /** What a node's callers are told of a registry's failure. */

@@ -183,6 +183,6 @@ final class OrdinaryImage {
     }
 
     private RuntimeFailure cannotRun(String why) {
-        return new RuntimeFailure(Kind.UNSUPPORTED, name + " cannot run as a microVM: " + why);
+        return new RuntimeFailure(Kind.INVALID, name + " cannot run as a microVM: " + why);
     }
 }

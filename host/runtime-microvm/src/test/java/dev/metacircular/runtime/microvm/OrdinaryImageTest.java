@@ -68,6 +68,7 @@ final class OrdinaryImageTest extends StoreBench {
                                 .link("opt/bin/worker", "../../app/worker")));
         Image image = images.pull(reference("v1"), NOBODY);
         Manifest packed = manifest(image);
+        assertThat(packed.environment()).containsEntry("PATH", "/bin:/opt/bin").doesNotContainKey("PWD");
         assertThat(packed.adapter()).isEqualTo("linux");
         assertThat(packed.start()).isEqualTo("/adapter/linux");
         assertThat(packed.entry()).isEqualTo("/app/worker");
@@ -181,11 +182,8 @@ final class OrdinaryImageTest extends StoreBench {
                     .isEqualTo(index.digest().text());
             images.pushIndex(repository, "v2", Map.of("arm64", arm64));
         }
-        fails(
-                Kind.UNSUPPORTED,
-                () -> images.pull(reference("v2"), NOBODY),
-                "not for linux/amd64, only for linux/arm64");
-        fails(Kind.UNSUPPORTED, () -> images.pull(reference("arm64"), NOBODY), "it is for linux/arm64");
+        fails(Kind.INVALID, () -> images.pull(reference("v2"), NOBODY), "not for linux/amd64, only for linux/arm64");
+        fails(Kind.INVALID, () -> images.pull(reference("arm64"), NOBODY), "it is for linux/arm64");
     }
 
     private void refused(Kind kind, OciImages.Recipe recipe, String... why) {
@@ -200,7 +198,7 @@ final class OrdinaryImageTest extends StoreBench {
 
     @Test
     void whatCannotRunIsRefusedWithTheReason() throws IOException {
-        Kind no = Kind.UNSUPPORTED;
+        Kind no = Kind.INVALID;
         refused(no, new OciImages.Recipe().layer(linuxProgram()), "it names no program");
         refused(
                 no,
