@@ -14,12 +14,14 @@ import dev.metacircular.runtime.ProbeResult;
 import dev.metacircular.runtime.RuntimeFailure;
 import dev.metacircular.runtime.RuntimeFailure.Kind;
 import dev.metacircular.runtime.Usage;
+import dev.metacircular.vm.Accelerator;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -196,7 +198,7 @@ final class CarrierTest {
             assertThat(available.version()).matches("QEMU [0-9.]+ in podman [0-9.]+");
             assertThat(available.accelerator()).isEqualTo("emulation");
         });
-        try (MicrovmRuntime without = node.reopened(node.node(), "/nowhere")) {
+        try (MicrovmRuntime without = node.reopened(node.node(), "/nowhere", Optional.of(Accelerator.EMULATION))) {
             assertThat(without.availability())
                     .isEqualTo(new Availability.Unavailable(
                             "there is no qemu-system-x86_64 on the search path: apt-get install qemu-system-x86"));

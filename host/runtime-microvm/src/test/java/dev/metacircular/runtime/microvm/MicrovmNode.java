@@ -69,7 +69,7 @@ final class MicrovmNode implements ConformanceBackend {
         runtime = reopened(node());
     }
 
-    private static String path() {
+    static String path() {
         return Optional.ofNullable(System.getenv("PATH")).orElse("");
     }
 
@@ -94,16 +94,16 @@ final class MicrovmNode implements ConformanceBackend {
 
     @Override
     public MicrovmRuntime reopened(Name node) {
-        return reopened(node, path());
+        return reopened(node, path(), Optional.of(Accelerator.EMULATION));
     }
 
     /** @param searchPath where it looks for a VMM */
-    MicrovmRuntime reopened(Name node, String searchPath) {
+    MicrovmRuntime reopened(Name node, String searchPath, Optional<Accelerator> accelerator) {
         Path socket = Path.of(System.getProperty(
                 "metacircular.podman.socket", environment.getOrDefault("METACIRCULAR_PODMAN_SOCKET", "")));
         Path home = Path.of(environment.getOrDefault("METACIRCULAR_PODMAN_HOME", "/"));
         return new MicrovmRuntime(
-                new MicrovmOptions(vms(), searchPath, Optional.empty(), Optional.of(Accelerator.EMULATION)),
+                new MicrovmOptions(vms(), searchPath, Optional.empty(), accelerator),
                 PodmanOptions.of(socket, node).withHome(home),
                 images);
     }

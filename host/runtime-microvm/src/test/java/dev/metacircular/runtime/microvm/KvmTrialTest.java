@@ -1,0 +1,67 @@
+package dev.metacircular.runtime.microvm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.metacircular.runtime.Availability;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+/** Whatever the machine's KVM is worth: that it is found out where VMs would use it, once, and that nothing stays of it. */
+@Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+final class KvmTrialTest {
+    @Test
+    void findsOutInsideACarrierWhetherKvmWorksAndKeepsTheAnswer() throws IOException {
+        assumeTrue(VmmPrograms.kernelHasKvm(), "the kernel of this machine has no KVM");
+        try (MicrovmNode node = new MicrovmNode()) {
+            Path answer = node.vms().resolve("kvm-trial");
+            try (MicrovmRuntime runtime = node.reopened(node.node(), MicrovmNode.path(), Optional.empty())) {
+                Instant begin = Instant.now();
+                assertThat(accelerator(runtime)).as("not known yet").isEqualTo("emulation");
+                assertThat(Duration.between(begin, Instant.now())).isLessThan(Duration.ofSeconds(3));
+                Scene.await("the answer", () -> Files.exists(answer));
+                List<String> lines = Files.readAllLines(answer);
+                assertThat(lines).hasSize(3);
+                String found = lines.get(1).equals("works") ? "kvm" : "emulation";
+                Scene.await("it to be used", () -> accelerator(runtime).equals(found));
+                Scene.await(
+                        "its carrier to be gone",
+                        () -> new StateDirectories(node.vms()).keys().isEmpty());
+                assertThat(Shell.podman("ps", "-aq", "--filter", "label=dev.metacircular.node=mc-kvm-trial"))
+                        .isEmpty();
+
+                Files.writeString(answer, lines.getFirst() + "\nworks\nfor the test\n");
+            }
+            try (MicrovmRuntime later = node.reopened(node.node(), MicrovmNode.path(), Optional.empty())) {
+                assertThat(accelerator(later)).as("as it was kept").isEqualTo("kvm");
+            }
+            Files.writeString(answer, "another boot\nworks\nfor the test\n");
+            try (MicrovmRuntime later = node.reopened(node.node(), MicrovmNode.path(), Optional.empty())) {
+                assertThat(accelerator(later)).as("of another boot").isEqualTo("emulation");
+                Scene.await("a new answer", () -> !startsAnew(answer));
+                Scene.await(
+                        "its carrier to be gone",
+                        () -> new StateDirectories(node.vms()).keys().isEmpty());
+            }
+        }
+    }
+
+    private static boolean startsAnew(Path answer) {
+        try {
+            return Files.readString(answer).startsWith("another boot");
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static String accelerator(MicrovmRuntime runtime) {
+        return runtime.availability() instanceof Availability.Available available ? available.accelerator() : "none";
+    }
+}
