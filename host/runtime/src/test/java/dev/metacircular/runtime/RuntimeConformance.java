@@ -20,6 +20,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -27,7 +28,6 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -356,8 +356,10 @@ public abstract class RuntimeConformance extends ConformanceBase {
             for (int i = 0; i < threads; i++) {
                 calls.add(() -> created("same", Workload.RUNS, 1));
             }
-            Set<InstanceId> made =
-                    executor.invokeAll(calls).stream().map(Future::resultNow).collect(Collectors.toSet());
+            Set<InstanceId> made = new HashSet<>();
+            for (Future<InstanceId> call : executor.invokeAll(calls)) {
+                made.add(call.get());
+            }
             assertThat(made).hasSize(1);
         }
         assertThat(ours()).hasSize(1);

@@ -247,18 +247,7 @@ public final class MicrovmRuntime implements Runtime {
 
     @Override
     public void logs(InstanceId instance, LogOptions options, LogSink sink) {
-        podman.logs(instance, options, new LogSink() {
-            @Override
-            public void line(Instant time, Stream stream, String text) {
-                // A serial line ends its lines as a terminal wants it.
-                sink.line(time, stream, text.replace("\r", ""));
-            }
-
-            @Override
-            public boolean isCancelled() {
-                return sink.isCancelled();
-            }
-        });
+        podman.logs(instance, options, sink);
     }
 
     @Override

@@ -4,7 +4,8 @@
 # usage: sh /box.sh VMM [ARGUMENT...]    In an argument @mac@ stands for the guest's link address.
 #
 # Read: /config (the run-time configuration so far as it was known before the start), /channel (an empty channel), /vmm.json (a
-# configuration file of the VMM's, where it has one). Written in /vm: channel, serial.in (the serial input), network, vmm.json.
+# configuration file of the VMM's, where it has one). Written in /vm: channel, network, vmm.json, and the pipes serial.in
+# and console.
 # The console goes to standard output. Exit status: 0 the guest ended, how stands in the channel; 125 there is no VM, why stands on
 # standard error; above 128 a signal ended the VMM.
 set -u
@@ -94,18 +95,23 @@ configuration() {
   [ -z "$search" ] || echo "search $search"
 }
 
-for program in ip setpriv mkfifo od "$1"; do
+# Becomes the program, for good without what this shell may do.
+unprivileged() {
+  exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs -- "$@"
+}
+
+for program in ip setpriv mkfifo od stdbuf "$1"; do
   command -v "$program" > /dev/null || fail "there is no $program on the node"
 done
 [ -c /dev/net/tun ] || fail "the node gives no /dev/net/tun; as root: modprobe tun"
 cd /vm || fail "its state directory is not there"
-rm -f serial.in channel.new initrd vmm.json control.sock
+rm -f serial.in console channel.new initrd vmm.json control.sock
 
 find_address
 reason=$(take_over 2>&1) || fail "it cannot take over the container's network:" $reason
 
 cp --sparse=always /channel channel.new && mv channel.new channel || fail "it cannot make its channel"
-mkfifo serial.in || fail "it cannot make its serial input"
+mkfifo serial.in console || fail "it cannot make the pipes of its console"
 exec 3<> serial.in
 
 # From here on nobody can open it by a name, for it may hold secrets.
@@ -124,7 +130,11 @@ for word in "$@"; do
   set -- "$@" "$word"
 done
 
-setpriv --bounding-set=-all --inh-caps=-all --no-new-privs -- "$@" <&3 3>&- &
+# The VMM writes byte by byte, and of a line that its reader gets in parts podman does not always tell all: whole lines go on, or what of
+# one fills a buffer. A serial line ends its lines as a terminal wants it; a log does not.
+unprivileged stdbuf -oL tr -d '\r' < console 3>&- 4<&- &
+lines=$!
+unprivileged "$@" <&3 > console 3>&- &
 vmm=$!
 exec 4<&-
 
@@ -138,8 +148,9 @@ while :; do
   status=$last
   [ -n "$stop_asked" ] || break
 done
+while kill -0 "$lines" 2> /dev/null; do wait "$lines"; done
 
-rm -f serial.in control.sock vmm.json
+rm -f serial.in console control.sock vmm.json
 [ "$status" != 0 ] || exit 0
 echo "microVM: the VMM ended with status $status" >&2
 [ "$status" -gt 128 ] || status=125

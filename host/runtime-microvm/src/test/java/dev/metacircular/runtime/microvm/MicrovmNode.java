@@ -2,10 +2,22 @@ package dev.metacircular.runtime.microvm;
 
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.metacircular.image.AbiVersion;
+import dev.metacircular.image.Attributes;
+import dev.metacircular.image.Content;
+import dev.metacircular.image.ImageSpec;
+import dev.metacircular.image.ImageWriter;
+import dev.metacircular.image.Manifest;
+import dev.metacircular.image.Node;
 import dev.metacircular.model.ImageRef;
 import dev.metacircular.model.Name;
+import dev.metacircular.oci.GuestArtifact;
+import dev.metacircular.oci.Progress;
+import dev.metacircular.oci.RegistryClient;
+import dev.metacircular.oci.TestRegistry;
 import dev.metacircular.runtime.ConformanceBackend;
 import dev.metacircular.runtime.podman.PodmanOptions;
+import dev.metacircular.runtime.podman.RegistryOptions;
 import dev.metacircular.vm.Accelerator;
 import dev.metacircular.vm.QemuDriver;
 import java.io.IOException;
@@ -31,22 +43,21 @@ import java.util.stream.Stream;
  * when it is closed.
  */
 final class MicrovmNode implements ConformanceBackend {
-    private static final Path GUEST = Path.of("../../guest").toAbsolutePath().normalize();
-    private static final String REGISTRY = "registry.example:5000/";
-    private static final ImageRef DENIED = ImageRef.parse(REGISTRY + "denied:v1");
+    private static final Path GUEST =
+            Path.of("../../guest/zig-out").toAbsolutePath().normalize();
+    private static final Path KERNEL = GUEST.resolve("kernel/ukernel-full.elf");
+    private static final Path PROGRAM = GUEST.resolve("tests/workloads");
 
     private final String run = "mcv-%08x".formatted(ThreadLocalRandom.current().nextInt());
     private final Map<String, String> environment = new HashMap<>();
     private final Path folder;
-    private final WorkloadImages images;
+    private final TestRegistry registry;
+    private final GuestImages images;
     private final MicrovmRuntime runtime;
     private int contents;
 
     MicrovmNode() {
-        assumeTrue(
-                Files.exists(GUEST.resolve("zig-out/tests/workloads"))
-                        && Files.exists(GUEST.resolve("zig-out/kernel/ukernel-full.elf")),
-                "the guest is not built (./build)");
+        assumeTrue(Files.exists(PROGRAM) && Files.exists(KERNEL), "the guest is not built (./build)");
         assumeTrue(QemuDriver.findIn(path()).isPresent(), "QEMU is not installed (apt-get install qemu-system-x86)");
         for (String line : Shell.script("rootless-podman-env").lines().toList()) {
             String[] parts = line.split("=", 2);
@@ -55,7 +66,6 @@ final class MicrovmNode implements ConformanceBackend {
         try {
             folder = Files.createTempDirectory("metacircular-microvm").toRealPath();
             Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
-            Files.createDirectories(folder.resolve("images"));
             Files.createDirectories(vms());
             // As on a node, where it is podman's user who runs the agent.
             Files.setOwner(
@@ -63,8 +73,17 @@ final class MicrovmNode implements ConformanceBackend {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        images = new WorkloadImages(folder.resolve("images"), GUEST, Set.of(DENIED.toString()));
-        images.install(image(), run);
+        registry = TestRegistry.tls();
+        Optional<Path> ca = Optional.of(registry.caFile());
+        images = new GuestImages(GuestImageOptions.of(
+                folder.resolve("images"),
+                Map.of(
+                        registry.host(),
+                        new RegistryOptions(Optional.of(registry.authFile()), ca, false),
+                        stranger(),
+                        new RegistryOptions(Optional.empty(), ca, false)),
+                Optional.empty()));
+        images.load(pack(run), image());
         moveTag();
         runtime = reopened(node());
     }
@@ -128,25 +147,59 @@ final class MicrovmNode implements ConformanceBackend {
         return List.of(workload.name().toLowerCase(Locale.ROOT));
     }
 
+    /** The registry's host as one who has no credentials for it calls it. */
+    private String stranger() {
+        return registry.host().replace("127.0.0.1", "localhost");
+    }
+
+    /** An image whose content differs by its name from others. */
+    private Path pack(String name) {
+        Path file = folder.resolve(name);
+        try {
+            Manifest manifest = new Manifest(
+                    name,
+                    new AbiVersion(0, 1),
+                    "native",
+                    "/workloads",
+                    "/workloads",
+                    List.of("workloads"),
+                    Map.of(),
+                    List.of(
+                            dev.metacircular.image.Capability.parse("io"),
+                            dev.metacircular.image.Capability.parse("net")),
+                    Map.of(),
+                    Map.of());
+            Node.Directory root = new Node.Directory(Attributes.of(0755))
+                    .add("workloads", new Node.RegularFile(Attributes.of(0755), Content.of(PROGRAM)));
+            ImageWriter.write(new ImageSpec(manifest, Content.of(KERNEL), Optional.empty(), root), file);
+            return file;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     @Override
     public ImageRef pullable() {
-        return ImageRef.parse(REGISTRY + "workloads:v1");
+        return ImageRef.parse(registry.host() + "/workloads:v1");
     }
 
     @Override
     public void moveTag() {
         contents++;
-        images.publish(pullable(), run + "-" + contents);
+        String name = run + "-" + contents;
+        try (RegistryClient client = registry.client()) {
+            GuestArtifact.push(client, "workloads", "v1", pack(name), name, Progress.NONE);
+        }
     }
 
     @Override
     public ImageRef absent() {
-        return ImageRef.parse(REGISTRY + "absent:v1");
+        return ImageRef.parse(registry.host() + "/absent:v1");
     }
 
     @Override
     public ImageRef denied() {
-        return DENIED;
+        return ImageRef.parse(stranger() + "/workloads:v1");
     }
 
     @Override
@@ -173,6 +226,7 @@ final class MicrovmNode implements ConformanceBackend {
     @Override
     public void close() {
         runtime.close();
+        registry.close();
         String label = "label=dev.metacircular.node=" + run;
         Shell.podman("ps", "-aq", "--filter", label).lines().forEach(id -> Shell.podman("rm", "-f", "-t", "0", id));
         Shell.podman("network", "ls", "-q", "--filter", label).lines().forEach(id -> Shell.podman("network", "rm", id));
