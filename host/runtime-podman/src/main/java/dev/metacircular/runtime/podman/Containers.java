@@ -9,6 +9,7 @@ import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Instance;
 import dev.metacircular.runtime.InstanceId;
 import dev.metacircular.runtime.RuntimeFailure;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.time.format.DateTimeParseException;
@@ -21,6 +22,8 @@ import java.util.Optional;
 /** Containers as podman lists them, and as it tells one of them: the same of both. */
 final class Containers {
     private static final int SHOWN = 12;
+    private static final Duration NAME_GIVEN = Duration.ofSeconds(5);
+    private static final Duration NAME_LOOK = Duration.ofMillis(50);
 
     private final Libpod libpod;
     private final Kinds kinds;
@@ -57,6 +60,18 @@ final class Containers {
     /** Of whatever kind: podman gives a name once. */
     Optional<Instance> named(String name) {
         return one("look up " + name, name).filter(i -> i.name().equals(name));
+    }
+
+    /** Podman gives a name away some time before it tells who has it; waits for that, not for long. */
+    void awaitHolder(String name) {
+        long end = System.nanoTime() + NAME_GIVEN.toNanos();
+        try {
+            while (named(name).isEmpty() && System.nanoTime() < end) {
+                Thread.sleep(NAME_LOOK);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** Podman takes the beginning of an ID too. */

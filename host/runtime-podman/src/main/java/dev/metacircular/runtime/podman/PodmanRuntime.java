@@ -233,7 +233,11 @@ public final class PodmanRuntime implements Runtime {
         }
         RuntimeFailure failure = Libpod.failure(request, answer);
         // Another caller may have made the same instance in the meantime.
-        Optional<InstanceId> rival = failure.kind() == Kind.CONFLICT ? find(purpose, identity) : Optional.empty();
+        boolean taken = failure.kind() == Kind.CONFLICT;
+        if (taken) {
+            containers.awaitHolder(identity.component().canonicalName());
+        }
+        Optional<InstanceId> rival = taken ? find(purpose, identity) : Optional.empty();
         if (rival.isEmpty()) {
             secrets.discard(stored, failure);
             throw failure;
