@@ -1,0 +1,90 @@
+package dev.metacircular.runtime.microvm;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.metacircular.runtime.Availability;
+import dev.metacircular.runtime.RuntimeFailure;
+import dev.metacircular.runtime.microvm.MicrovmOptions.Vmm;
+import dev.metacircular.vm.Accelerator;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Optional;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Which VMM and which accelerator a node gets; scripts that tell a version stand for the VMMs. */
+@Timeout(60)
+final class MachineryTest {
+    private static final Optional<Accelerator> KVM = Optional.of(Accelerator.KVM);
+    private static final Optional<Accelerator> EMULATION = Optional.of(Accelerator.EMULATION);
+
+    @TempDir
+    private Path folder;
+
+    @BeforeEach
+    void theNodeHasWhatACarrierNeeds() {
+        assumeTrue(VmmPrograms.lacking().isEmpty(), () -> VmmPrograms.lacking().orElse(""));
+    }
+
+    private void install(String program, String version) throws IOException {
+        Path file = Files.writeString(folder.resolve(program), "#!/bin/sh\necho '" + version + "'\n");
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+    }
+
+    private Machinery machinery(Optional<Vmm> vmm, Optional<Accelerator> accelerator) {
+        MicrovmOptions options = new MicrovmOptions(folder.resolve("vms"), folder.toString(), vmm, accelerator);
+        return new Machinery(options, new VmmPrograms(options.searchPath()), new KvmTrial(options.directory()));
+    }
+
+    private Availability availability(Optional<Vmm> vmm, Optional<Accelerator> accelerator) {
+        return machinery(vmm, accelerator).availability("podman 4.3.1");
+    }
+
+    private static Availability unavailable(String reason) {
+        return new Availability.Unavailable(reason);
+    }
+
+    @Test
+    void withoutKvmItIsQemuUnderEmulation() throws IOException {
+        install("qemu-system-x86_64", "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)");
+        install("firecracker", "Firecracker v1.16.1");
+        assertThat(availability(Optional.empty(), EMULATION))
+                .isEqualTo(new Availability.Available("QEMU 7.2.22 in podman 4.3.1", "emulation"));
+    }
+
+    @Test
+    void withKvmItIsFirecrackerWhereThatIsInstalled() throws IOException {
+        assumeTrue(VmmPrograms.kernelHasKvm(), "the kernel of this machine has no KVM");
+        install("qemu-system-x86_64", "QEMU emulator version 10.0.0");
+        assertThat(availability(Optional.empty(), KVM))
+                .isEqualTo(new Availability.Available("QEMU 10.0.0 in podman 4.3.1", "kvm"));
+        install("firecracker", "Firecracker v1.16.1");
+        assertThat(availability(Optional.empty(), KVM))
+                .isEqualTo(new Availability.Available("Firecracker 1.16.1 in podman 4.3.1", "kvm"));
+        assertThat(machinery(Optional.of(Vmm.QEMU), KVM).choose().vmm()).isEqualTo(Vmm.QEMU);
+    }
+
+    @Test
+    void whatTheOperatorAsksForIsNotReplacedSilently() throws IOException {
+        assertThat(availability(Optional.of(Vmm.FIRECRACKER), EMULATION))
+                .isInstanceOfSatisfying(
+                        Availability.Unavailable.class,
+                        u -> assertThat(u.reason()).startsWith("there is no firecracker on the search path: "));
+        install("firecracker", "Firecracker v1.16.1");
+        assertThat(availability(Optional.of(Vmm.FIRECRACKER), EMULATION))
+                .isEqualTo(unavailable("Firecracker needs KVM, which accel = \"emulation\" rules out; "
+                        + "QEMU runs without it: vmm = \"qemu\" below [microvm]"));
+        assertThat(availability(Optional.of(Vmm.QEMU), EMULATION))
+                .isEqualTo(unavailable(
+                        "there is no qemu-system-x86_64 on the search path: apt-get install qemu-system-x86"));
+        assertThatThrownBy(() -> machinery(Optional.of(Vmm.QEMU), EMULATION).choose())
+                .isInstanceOf(RuntimeFailure.class)
+                .hasMessageStartingWith("this node cannot run microVMs: there is no qemu-system-x86_64");
+    }
+}
