@@ -82,9 +82,14 @@ final class DiskVolumes {
         return (source.equals(volume.source())
                         ? ""
                         : "name a file, volumes = [\"" + source + ":" + volume.target() + "\"]; ")
-                + "make it on the node: sudo -u " + user() + " truncate -s 64M " + file
+                + "make it on the node: sudo -u " + user() + folder(file) + " truncate -s 64M " + file
                 + ", or send one: mcp push FILE "
                 + id.service() + ":" + source;
+    }
+
+    private static String folder(Path file) {
+        Path parent = file.getParent();
+        return parent == null || Files.isDirectory(parent) ? "" : " mkdir -p " + parent + " && sudo -u " + user();
     }
 
     private static String user() {
