@@ -17,8 +17,8 @@ import java.util.Optional;
 import java.util.function.Supplier;
 
 /**
- * An image registry (OCI Distribution Specification 1.1). Each call ends within {@link Deadlines#total} with what was asked for or
- * an {@link OciException}; nothing that is returned or written differs from its digest. Safe for use by several threads.
+ * An image registry (OCI Distribution Specification 1.1), for one push or pull: all calls end within {@link Deadlines#total} of its
+ * making, with what was asked for or an {@link OciException}; nothing that is returned or written differs from its digest. Safe for use by several threads.
  */
 public final class RegistryClient implements AutoCloseable {
     static final String PULL = "pull";
@@ -29,8 +29,8 @@ public final class RegistryClient implements AutoCloseable {
     private static final String BYTES = "application/octet-stream";
 
     private final String registry;
-    private final Deadlines deadlines;
     private final Requests requests;
+    private final long end;
 
     /** @param registry its host, with its port where it has one */
     public RegistryClient(String registry, Access access) {
@@ -40,12 +40,8 @@ public final class RegistryClient implements AutoCloseable {
     /** As above, with deadlines of one's own. */
     public RegistryClient(String registry, Access access, Deadlines deadlines) {
         this.registry = registry;
-        this.deadlines = deadlines;
+        this.end = System.nanoTime() + deadlines.total().toNanos();
         this.requests = new Requests(registry, access, deadlines);
-    }
-
-    private long end() {
-        return System.nanoTime() + deadlines.total().toNanos();
     }
 
     private String named(String repository, String reference) {
@@ -63,7 +59,7 @@ public final class RegistryClient implements AutoCloseable {
         Requests.Call call = new Requests.Call(
                         purpose, "GET", "/v2/" + repository + "/manifests/" + reference, repository, PULL)
                 .with("Accept", ACCEPTED);
-        try (Transport.Answer answer = requests.send(call, end())) {
+        try (Transport.Answer answer = requests.send(call, end)) {
             requests.require(purpose, answer, 200);
             byte[] bytes = answer.read(purpose, Document.MAX_BYTES);
             Sha256 digest = Sha256.of(bytes);
@@ -89,7 +85,7 @@ public final class RegistryClient implements AutoCloseable {
                     "cannot %s: it has %d bytes, at most %d are taken"
                             .formatted(purpose, descriptor.sizeBytes(), maxBytes));
         }
-        try (Transport.Answer answer = requests.send(get(purpose, repository, descriptor), end())) {
+        try (Transport.Answer answer = requests.send(get(purpose, repository, descriptor), end)) {
             requests.require(purpose, answer, 200);
             byte[] bytes = answer.read(purpose, maxBytes);
             if (bytes.length != descriptor.sizeBytes() || !Sha256.of(bytes).equals(descriptor.digest())) {
@@ -111,7 +107,7 @@ public final class RegistryClient implements AutoCloseable {
      */
     public void download(String repository, Descriptor descriptor, Path file, Progress progress) {
         String purpose = "pull " + registry + "/" + repository + "@" + descriptor.digest();
-        new Download(requests, purpose, repository, descriptor, progress).to(file, end());
+        new Download(requests, purpose, repository, descriptor, progress).to(file, end);
     }
 
     /** Whether the registry has a blob. */
@@ -119,7 +115,7 @@ public final class RegistryClient implements AutoCloseable {
         String purpose = "look up " + registry + "/" + repository + "@" + descriptor.digest();
         Requests.Call call = new Requests.Call(
                 purpose, "HEAD", "/v2/" + repository + "/blobs/" + descriptor.digest(), repository, PULL);
-        try (Transport.Answer answer = requests.send(call, end())) {
+        try (Transport.Answer answer = requests.send(call, end)) {
             if (answer.status() == 404) {
                 return false;
             }
@@ -152,7 +148,6 @@ public final class RegistryClient implements AutoCloseable {
             progress.bytes(descriptor.sizeBytes(), descriptor.sizeBytes());
             return;
         }
-        long end = end();
         URI location;
         Requests.Call begin =
                 new Requests.Call(purpose, "POST", "/v2/" + repository + "/blobs/uploads/", repository, PUSH);
@@ -206,7 +201,7 @@ public final class RegistryClient implements AutoCloseable {
                         purpose, "PUT", "/v2/" + repository + "/manifests/" + reference, repository, PUSH)
                 .with("Content-Type", mediaType)
                 .sending(_ -> HttpRequest.BodyPublishers.ofByteArray(manifest));
-        try (Transport.Answer answer = requests.send(put, end())) {
+        try (Transport.Answer answer = requests.send(put, end)) {
             requests.require(purpose, answer, 201);
             String told = answer.header("Docker-Content-Digest")
                     .orElse(descriptor.digest().text());

@@ -18,6 +18,8 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -45,6 +47,7 @@ final class ImageFiles {
     private static final ReentrantLock THIS_PROCESS = new ReentrantLock();
     private static final AtomicLong NEXT = new AtomicLong();
     private static final int MAX_NAMES = 4096;
+    private static final Duration CLOCK_TICK = Duration.ofSeconds(1);
 
     private final Path content;
     private final Path names;
@@ -53,6 +56,7 @@ final class ImageFiles {
     private final Path lock;
     private final long maxBytes;
     private final Map<String, BasicFileAttributes> verified = new ConcurrentHashMap<>();
+    private volatile Names lastNames = new Names(Instant.MIN, List.of());
 
     ImageFiles(Path directory, long maxBytes) {
         this.content = directory.resolve("content");
@@ -82,6 +86,9 @@ final class ImageFiles {
 
     /** @param digest the manifest's; empty for one that never came from a registry */
     private record Name(String reference, String id, String digest) {}
+
+    /** All names when their folder was of this age. */
+    private record Names(Instant modified, List<Name> names) {}
 
     private interface Work<T> {
         T run() throws IOException;
@@ -336,8 +343,9 @@ final class ImageFiles {
 
     /** What a reference means here. */
     Optional<Image> find(ImageRef reference) {
-        return name(names.resolve(hex(reference.toString())))
+        return allNames().stream()
                 .filter(name -> name.reference().equals(reference.toString()))
+                .findFirst()
                 .flatMap(name -> stored(name.id())
                         .map(stored -> new Image(name.id(), references(name.id()), name.digest(), stored.sizeBytes())));
     }
@@ -350,13 +358,24 @@ final class ImageFiles {
                 .toList();
     }
 
+    /** Read again only when a name has come or gone, by whatever process. */
     private List<Name> allNames() {
-        return attempt(
-                "list the names of guest images",
-                () -> files(names).stream()
-                        .map(this::name)
-                        .flatMap(Optional::stream)
-                        .toList());
+        return attempt("list the names of guest images", () -> {
+            Instant modified = Files.getLastModifiedTime(names).toInstant();
+            Names known = lastNames;
+            if (known.modified().equals(modified)) {
+                return known.names();
+            }
+            List<Name> read = files(names).stream()
+                    .map(this::name)
+                    .flatMap(Optional::stream)
+                    .toList();
+            // Within a clock's tick two changes leave one time.
+            if (Duration.between(modified, Instant.now()).compareTo(CLOCK_TICK) > 0) {
+                lastNames = new Names(modified, read);
+            }
+            return read;
+        });
     }
 
     List<Image> all() {

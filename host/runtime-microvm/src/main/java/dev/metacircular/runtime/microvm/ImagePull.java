@@ -23,9 +23,11 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
@@ -41,6 +43,7 @@ final class ImagePull {
     private final Optional<Path> guestFolder;
     private final GuestImageOptions.Limits limits;
     private final Semaphore packing;
+    private final Duration turn;
     private final RegistryClient registry;
     private final ImageRef reference;
     private final PullListener listener;
@@ -58,6 +61,7 @@ final class ImagePull {
         this.guestFolder = options.guest();
         this.limits = options.limits();
         this.packing = packing;
+        this.turn = options.deadlines().total();
         this.registry = registry;
         this.reference = reference;
         this.listener = listener;
@@ -160,7 +164,9 @@ final class ImagePull {
                         reference);
                 return;
             }
-            packing.acquire();
+            if (!packing.tryAcquire(turn.toMillis(), TimeUnit.MILLISECONDS)) {
+                throw new RuntimeFailure(Kind.DEADLINE, purpose + "other images are being packed all the time");
+            }
             try {
                 pack(manifest, config, image, total, digest, key);
             } finally {
