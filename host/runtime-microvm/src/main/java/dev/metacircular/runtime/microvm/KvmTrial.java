@@ -44,6 +44,8 @@ final class KvmTrial {
     private static final Path BOOT = Path.of("/proc/sys/kernel/random/boot_id");
     private static final Duration LIMIT = Duration.ofSeconds(60);
     private static final Duration RETRY = Duration.ofMinutes(5);
+    private static final Duration PATIENCE = Duration.ofSeconds(10);
+    private static final Duration POLL = Duration.ofMillis(50);
     private static final String SCRIPT = """
             said=$(timeout 2 setpriv --bounding-set=-all --inh-caps=-all --no-new-privs -- "$@" 2>/vm/errors </dev/null)
             [ "$said" != "$WORKS" ] || exit 0
@@ -79,6 +81,19 @@ final class KvmTrial {
         if (last.isEmpty() && !Instant.now().isBefore(due) && underWay.compareAndSet(false, true)) {
             due = Instant.now().plus(RETRY);
             podman.ifPresent(runtime -> Thread.ofVirtual().name("kvm-trial").start(() -> find(runtime, qemu, key)));
+        }
+        return last;
+    }
+
+    /** As {@link #ask}, but for a while waits for an answer that is being found out: what is made now keeps what it got. */
+    Optional<Answer> await(Path qemu) {
+        Instant end = Instant.now().plus(PATIENCE);
+        try {
+            while (ask(qemu).isEmpty() && underWay.get() && Instant.now().isBefore(end)) {
+                Thread.sleep(POLL);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
         return last;
     }
@@ -138,7 +153,7 @@ final class KvmTrial {
                         ? new Answer(true, "it ran a test guest")
                         : new Answer(false, lastLine(runtime, id));
             }
-            Thread.sleep(100);
+            Thread.sleep(POLL);
         }
         return new Answer(false, "the test guest's carrier does not end");
     }

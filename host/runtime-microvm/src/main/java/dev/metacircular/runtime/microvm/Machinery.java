@@ -7,6 +7,7 @@ import dev.metacircular.runtime.microvm.MicrovmOptions.Vmm;
 import dev.metacircular.vm.Accelerator;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.function.Function;
 
 /** Chooses the VMM and the accelerator by the options and by what the node has. */
 final class Machinery {
@@ -36,10 +37,14 @@ final class Machinery {
         return trial;
     }
 
-    /** @throws RuntimeFailure {@code UNSUPPORTED} with what is missing and what mends it */
+    /**
+     * For what is made now.
+     *
+     * @throws RuntimeFailure {@code UNSUPPORTED} with what is missing and what mends it
+     */
     Choice choose() {
         try {
-            return find();
+            return find(trial::await);
         } catch (None e) {
             throw new RuntimeFailure(Kind.UNSUPPORTED, "this node cannot run microVMs: " + e.getMessage(), e);
         }
@@ -48,7 +53,7 @@ final class Machinery {
     /** @param carrier the version of what carries VMs */
     Availability availability(String carrier) {
         try {
-            Choice choice = find();
+            Choice choice = find(trial::ask);
             return new Availability.Available(
                     programs.titleAndVersion(choice.vmm(), choice.program()) + " in " + carrier,
                     choice.accelerator().label());
@@ -57,14 +62,14 @@ final class Machinery {
         }
     }
 
-    private Choice find() throws None {
+    private Choice find(Function<Path, Optional<KvmTrial.Answer>> asking) throws None {
         Optional<String> lacking = VmmPrograms.lacking();
         if (lacking.isPresent()) {
             throw new None(lacking.get());
         }
         Optional<Path> qemu = programs.find(Vmm.QEMU);
         Optional<Path> firecracker = programs.find(Vmm.FIRECRACKER);
-        boolean kvm = kvmWorks(qemu);
+        boolean kvm = kvmWorks(qemu, asking);
         Vmm vmm = options.vmm().orElse(firecracker.isPresent() && kvm ? Vmm.FIRECRACKER : Vmm.QEMU);
         Path program = switch (vmm) {
             case QEMU -> require(qemu, vmm);
@@ -82,7 +87,7 @@ final class Machinery {
                 () -> new None("there is no " + vmm.program() + " on the search path: " + vmm.mend()));
     }
 
-    private boolean kvmWorks(Optional<Path> qemu) throws None {
+    private boolean kvmWorks(Optional<Path> qemu, Function<Path, Optional<KvmTrial.Answer>> asking) throws None {
         if (options.accelerator().isPresent()) {
             boolean insisted = options.accelerator().get() == Accelerator.KVM;
             if (insisted && !VmmPrograms.kernelHasKvm()) {
@@ -92,7 +97,7 @@ final class Machinery {
         }
         // Only QEMU can be told to try; who has Firecracker alone has it for its KVM.
         return VmmPrograms.kernelHasKvm()
-                && qemu.map(q -> trial.ask(q).map(KvmTrial.Answer::works).orElse(false))
+                && qemu.map(q -> asking.apply(q).map(KvmTrial.Answer::works).orElse(false))
                         .orElse(true);
     }
 
