@@ -194,6 +194,9 @@ final class Supervisor {
             return true;
         } catch (RuntimeFailure e) {
             String why = String.valueOf(e.getMessage());
+            if (!isUsed(runtime.kind())) {
+                return false;
+            }
             if (unavailable.containsKey(runtime.kind())
                     || record(
                             runtime.kind(),
@@ -203,6 +206,14 @@ final class Supervisor {
             }
             return false;
         }
+    }
+
+    /** Both kinds are over one podman: where no component is a VM, nobody need be alerted of the second too. */
+    private boolean isUsed(RuntimeKind kind) {
+        return kind == RuntimeKind.CONTAINER
+                || view.services().stream()
+                        .flatMap(s -> s.components().stream())
+                        .anyMatch(m -> m.component().runtime() == kind);
     }
 
     /** Records first what is then known, so that what a full disk keeps off the record is recorded by a later pass. */

@@ -178,6 +178,25 @@ class MixedRuntimesTest {
     }
 
     @Test
+    void thatARuntimeIsGoneIsToldWhereAComponentHasIt() throws InterruptedException {
+        for (Service service : List.of(service("shop", serving("web", IMAGE).build()), mixed())) {
+            deployed(service);
+            long before = told("runtime_unavailable");
+            node.fake.faults().setAll(new Fault.Fails(Kind.UNREACHABLE, "gone"));
+            node.vms.faults().setAll(new Fault.Fails(Kind.UNREACHABLE, "gone"));
+            node.settle();
+            node.settle();
+            assertThat(told("runtime_unavailable") - before)
+                    .isEqualTo(service.components().size());
+            node.fake.faults().clear();
+            node.vms.faults().clear();
+            node.settle();
+            assertThat(told("runtime_available")).isEqualTo(told("runtime_unavailable"));
+            assertThat(observed().values()).containsOnly("running");
+        }
+    }
+
+    @Test
     void theMonitorTellsAVmsEndAndStartsItAgain() throws InterruptedException {
         deployed(mixed());
         InstanceId worker = node.only(WORKER).id();
