@@ -110,10 +110,10 @@ final class Carrier implements Carriage.Maker {
         return mounts;
     }
 
-    private static void refuseWhatCannotBe(InstanceSpec spec) {
+    private void refuseWhatCannotBe(InstanceSpec spec) {
         Component component = spec.component();
         if (component.kernel().equals(Optional.of(Kernel.NANOS))) {
-            throw refused(spec, Kind.UNSUPPORTED, MicrovmRuntime.NO_NANOS);
+            throw refused(spec, Kind.UNSUPPORTED, machinery.whyNoNanos());
         }
         if (spec.networks().size() > 1) {
             throw refused(

@@ -82,6 +82,14 @@ final class Machinery {
         return new Choice(vmm, program, kvm ? Accelerator.KVM : Accelerator.EMULATION);
     }
 
+    /** Why a component with {@code kernel = "nanos"} does not run here, in one line. */
+    String whyNoNanos() {
+        return programs.has("ops")
+                ? "kernel = \"nanos\": this version does not build images with ops yet; use kernel = \"ukernel\""
+                : "kernel = \"nanos\" needs NanoVMs' ops (https://ops.city), which is not on the agent's search path, and a later"
+                        + " version of this agent; use kernel = \"ukernel\"";
+    }
+
     private static Path require(Optional<Path> program, Vmm vmm) throws None {
         return program.orElseThrow(
                 () -> new None("there is no " + vmm.program() + " on the search path: " + vmm.mend()));

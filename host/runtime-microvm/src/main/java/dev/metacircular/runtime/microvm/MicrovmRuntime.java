@@ -42,8 +42,6 @@ import java.util.concurrent.ConcurrentHashMap;
  * <p>An exit status is the guest's own, or 125 where there was no VM or it ended without one, or above 128 where a signal ended it.
  */
 public final class MicrovmRuntime implements Runtime {
-    static final String NO_NANOS = "kernel = \"nanos\" is not available on this node yet: use kernel = \"ukernel\"";
-
     /** State directories that a crash left go at this interval at the latest. */
     private static final Duration SWEEP = Duration.ofMinutes(15);
 
@@ -112,7 +110,7 @@ public final class MicrovmRuntime implements Runtime {
 
     @Override
     public Optional<String> refusal(Component component) {
-        return component.kernel().filter(Kernel.NANOS::equals).map(_ -> NO_NANOS);
+        return component.kernel().filter(Kernel.NANOS::equals).map(_ -> machinery.whyNoNanos());
     }
 
     @Override

@@ -87,4 +87,12 @@ final class MachineryTest {
                 .isInstanceOf(RuntimeFailure.class)
                 .hasMessageStartingWith("this node cannot run microVMs: there is no qemu-system-x86_64");
     }
+
+    @Test
+    void saysWhyNanosIsNotThere() throws IOException {
+        Machinery machinery = machinery(Optional.empty(), EMULATION);
+        assertThat(machinery.whyNoNanos()).contains("ops").contains("search path");
+        install("ops", "Ops version: 0.1.43");
+        assertThat(machinery.whyNoNanos()).contains("does not build").doesNotContain("search path");
+    }
 }
