@@ -32,7 +32,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * Finds out whether KVM works inside a carrier, by booting a test guest there: the agent itself may be kept from the device, and on some
- * nested hosts KVM is there and a thousand times too slow. Asked once for each boot of the node and each QEMU, in the background.
+ * nested hosts KVM is there and a thousand times too slow. Tried in the background: where it works once for each boot of the node and each
+ * QEMU, else once for each start of the agent.
  */
 final class KvmTrial {
     private static final System.Logger LOG = System.getLogger(KvmTrial.class.getName());
@@ -219,11 +220,14 @@ final class KvmTrial {
         }
     }
 
+    /** Only that it works is taken from an earlier process: what keeps it from working can be mended. */
     private Optional<Answer> remembered(String key) {
         try {
             List<String> lines = Files.readAllLines(folder.resolve("kvm-trial"));
-            return lines.size() == 3 && lines.getFirst().equals(key)
-                    ? Optional.of(new Answer(lines.get(1).equals("works"), lines.get(2)))
+            return lines.size() == 3
+                            && lines.getFirst().equals(key)
+                            && lines.get(1).equals("works")
+                    ? Optional.of(new Answer(true, lines.get(2)))
                     : Optional.empty();
         } catch (IOException e) {
             return Optional.empty();

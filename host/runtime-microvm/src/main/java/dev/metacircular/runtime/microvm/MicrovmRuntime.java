@@ -279,7 +279,12 @@ public final class MicrovmRuntime implements Runtime {
         Instant now = Instant.now();
         if (!now.isBefore(nextSweep)) {
             nextSweep = now.plus(SWEEP);
-            collect();
+            try {
+                collect();
+            } catch (RuntimeFailure _) {
+                // What keeps podman from answering will show in what is asked of it next; the rest waits.
+                return;
+            }
         }
     }
 
