@@ -74,18 +74,23 @@ final class MicrovmNode implements ConformanceBackend {
             throw new UncheckedIOException(e);
         }
         registry = TestRegistry.tls();
-        Optional<Path> ca = Optional.of(registry.caFile());
-        images = new GuestImages(GuestImageOptions.of(
-                folder.resolve("images"),
-                Map.of(
-                        registry.host(),
-                        new RegistryOptions(Optional.of(registry.authFile()), ca, false),
-                        stranger(),
-                        new RegistryOptions(Optional.empty(), ca, false)),
-                Optional.empty()));
-        images.load(pack(run), image());
-        moveTag();
-        runtime = reopened(node());
+        try {
+            Optional<Path> ca = Optional.of(registry.caFile());
+            images = new GuestImages(GuestImageOptions.of(
+                    folder.resolve("images"),
+                    Map.of(
+                            registry.host(),
+                            new RegistryOptions(Optional.of(registry.authFile()), ca, false),
+                            stranger(),
+                            new RegistryOptions(Optional.empty(), ca, false)),
+                    Optional.empty()));
+            images.load(pack(run), image());
+            moveTag();
+            runtime = reopened(node());
+        } catch (RuntimeException | Error e) {
+            registry.close();
+            throw e;
+        }
     }
 
     static String path() {
