@@ -1,4 +1,4 @@
-/* A guestbook in two roles: `guestbook store` keeps entries in a file, `guestbook web` serves pages and asks the store by its name.
+/* A guestbook in two roles: `guestbook store` keeps entries in a file, `guestbook web` serves pages and asks the store, and the counter, by their names.
  * HTTP/1.0 (RFC 1945), one request at a time, each within ten seconds. */
 #include <netdb.h>
 #include <signal.h>
@@ -44,10 +44,10 @@ static void respond(int socket, const char *status, const char *headers, const c
     dprintf(socket, "HTTP/1.0 %s\r\n%sContent-Length: %zu\r\n\r\n%s", status, headers, strlen(body), body);
 }
 
-/* Asks the store; returns the body inside `answer`, or NULL if it does not answer with 200. */
-static char *ask_store(const char *method, const char *path, const char *body, char *answer, size_t size) {
+/* Asks another component; returns the body inside `answer`, or NULL if it does not answer with 200. */
+static char *ask(const char *component, const char *method, const char *path, const char *body, char *answer, size_t size) {
     struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
-    if (getaddrinfo("store", "8080", &hints, &found) != 0) return NULL;
+    if (getaddrinfo(component, "8080", &hints, &found) != 0) return NULL;
     int s = socket(AF_INET, SOCK_STREAM, 0);
     limit_time(s);
     char *result = NULL;
@@ -104,11 +104,11 @@ static void decode(char *text) {
 static void web(int socket, const char *request, char *body) {
     static char answer[PAGE_BYTES_MAX], page[PAGE_BYTES_MAX + 4096];
     if (strncmp(request, "GET /healthz ", 13) == 0) {
-        bool healthy = ask_store("GET", "/list", "", answer, sizeof answer) != NULL;
+        bool healthy = ask("store", "GET", "/list", "", answer, sizeof answer) != NULL;
         respond(socket, healthy ? "200 OK" : "503 Service Unavailable", "", healthy ? "ok\n" : "the store does not answer\n");
     } else if (strncmp(request, "POST /sign ", 11) == 0 && strncmp(body, "entry=", 6) == 0) {
         decode(body += 6);
-        char *kept = ask_store("POST", "/add", body, answer, sizeof answer);
+        char *kept = ask("store", "POST", "/add", body, answer, sizeof answer);
         respond(socket, kept ? "303 See Other" : "503 Service Unavailable", kept ? "Location: /\r\n" : "", "");
     } else if (strncmp(request, "GET / ", 6) == 0) {
         const char *greeting = getenv("GREETING");
@@ -116,9 +116,11 @@ static void web(int socket, const char *request, char *body) {
             "<!doctype html><title>Guestbook</title><h1>%.200s</h1>\n"
             "<form method=post action=/sign><input name=entry maxlength=200 autofocus><button>Sign</button></form>\n<ul>\n",
             greeting ? greeting : "Guestbook");
-        char *entries = ask_store("GET", "/list", "", answer, sizeof answer), *rest = NULL;
+        char *entries = ask("store", "GET", "/list", "", answer, sizeof answer), *rest = NULL;
         for (char *line = entries ? strtok_r(entries, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
             used += snprintf(page + used, sizeof page - (size_t)used, "<li>%s\n", line), used = used < (int)sizeof page ? used : (int)sizeof page - 1;
+        char *count = ask("counter", "GET", "/count", "", answer, sizeof answer);
+        snprintf(page + used, sizeof page - (size_t)used, "</ul>\n<p>%s\n", count ? count : "the counter does not answer");
         respond(socket, "200 OK", "Content-Type: text/html; charset=utf-8\r\n", page);
     } else {
         respond(socket, "404 Not Found", "", "not here\n");

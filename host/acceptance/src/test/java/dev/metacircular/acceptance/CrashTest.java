@@ -4,16 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -58,37 +55,6 @@ final class CrashTest {
                 """.formatted(image, TestImages.COMMAND, port));
     }
 
-    private static String step(JsonNode line) {
-        return line.get("index").asInt() + " " + line.get("op").asText() + " "
-                + line.get("status").asText();
-    }
-
-    /** Deploys and kills the agent as soon as the client has printed the step; returns the steps that were seen. */
-    private static Set<String> deployUntil(String deadlyStep, Duration extra) throws IOException, InterruptedException {
-        ProcessBuilder builder = new ProcessBuilder(Node.bin("mcp"), "deploy", "victim", "--json")
-                .redirectError(ProcessBuilder.Redirect.DISCARD);
-        builder.environment().putAll(node.environment());
-        Process client = builder.start();
-        Set<String> seen = new LinkedHashSet<>();
-        try (BufferedReader out = client.inputReader(StandardCharsets.UTF_8)) {
-            for (String line = out.readLine(); line != null; line = out.readLine()) {
-                JsonNode node1 = JSON.readTree(line);
-                if (node1.has("index")) {
-                    seen.add(step(node1));
-                    if (step(node1).equals(deadlyStep)) {
-                        Thread.sleep(extra);
-                        node.kill();
-                    }
-                }
-            }
-        }
-        if (!client.waitFor(60, TimeUnit.SECONDS)) {
-            client.destroyForcibly();
-            throw new AssertionError("the client does not notice the agent's death");
-        }
-        return seen;
-    }
-
     @Test
     void aDeployThatWasCutShortIsFinishedOrUndoneByItself() throws IOException, InterruptedException {
         node.define(
@@ -100,13 +66,13 @@ final class CrashTest {
         Node.Container bystander = node.container("bystander/web");
 
         define(v2);
-        List<String> steps = new ArrayList<>(deployUntil("", Duration.ZERO));
+        List<String> steps = new ArrayList<>(CutDeploy.until(node, "victim", "", Duration.ZERO));
         assertThat(steps).hasSizeGreaterThan(10);
         String now = v2;
         for (String step : steps) {
             String next = now.equals(v2) ? v1 : v2;
             define(next);
-            deployUntil(step, Duration.ofMillis(step.hashCode() & 15));
+            CutDeploy.until(node, "victim", step, Duration.ofMillis(step.hashCode() & 15));
             node.kill();
             node.start();
             now = assertWhole(step, now, next);
