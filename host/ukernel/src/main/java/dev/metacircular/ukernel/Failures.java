@@ -20,7 +20,7 @@ final class Failures {
             case ProblemException known -> known.problem();
             case ImageException image -> Problem.of(Problem.Kind.FAILED, String.valueOf(image.getMessage()));
             case VmException vm -> problem(vm);
-            case OciException oci -> Problem.of(kind(oci.kind()), String.valueOf(oci.getMessage()));
+            case OciException oci -> problem(oci);
             default ->
                 Problem.of(Problem.Kind.INTERNAL, "ukernel failed in a way that it should not: " + e)
                         .next("run it again with UKERNEL_DEBUG=1 for the stack trace, and report it");
@@ -30,6 +30,20 @@ final class Failures {
     private static Problem problem(VmException e) {
         Problem problem = Problem.of(kind(e.fault()), e.what());
         return e.remedy().map(problem::next).orElse(problem);
+    }
+
+    private static Problem problem(OciException e) {
+        Problem problem = Problem.of(kind(e.kind()), String.valueOf(e.getMessage()));
+        return switch (e.kind()) {
+            case UNREACHABLE ->
+                problem.next(
+                        "see that the image registry runs there; --insecure is for one without TLS, --ca FILE for one"
+                                + " with an authority of its own");
+            case DENIED -> problem.next("give the credentials: --auth-file FILE, or REGISTRY_AUTH_FILE");
+            case NOT_FOUND -> problem.next("look at the reference: HOST[:PORT]/PATH[:TAG]");
+            case DEADLINE -> problem.next("run it again; what the registry has by then is not sent again");
+            case INVALID, FAILED -> problem;
+        };
     }
 
     private static Problem.Kind kind(VmException.Fault fault) {

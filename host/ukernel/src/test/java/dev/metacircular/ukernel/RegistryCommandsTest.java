@@ -73,7 +73,7 @@ class RegistryCommandsTest {
 
             assertThat(bench.run(folder, "pull", reference))
                     .satisfies(result -> assertThat(result.status()).isEqualTo(1))
-                    .satisfies(result -> assertThat(result.err()).contains("not trusted"));
+                    .satisfies(result -> assertThat(result.err()).contains("not trusted", "--insecure", "--ca"));
         }
     }
 
@@ -87,7 +87,8 @@ class RegistryCommandsTest {
             List<String> access = List.of("--insecure");
             assertThat(run(bench, folder, access, "push", "text", reference).err())
                     .contains("text");
-            assertThat(run(bench, folder, access, "pull", reference).err()).contains("HTTP 404");
+            assertThat(run(bench, folder, access, "pull", reference).err())
+                    .contains("HTTP 404", "look at the reference");
 
             GuestArtifact.push(client, "x", "v1", text, "text", Progress.NONE);
             Workbench.Result damaged = run(bench, folder, access, "pull", reference);
