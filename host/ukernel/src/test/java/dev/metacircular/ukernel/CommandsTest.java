@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -157,6 +158,9 @@ class CommandsTest {
         Path hello = project("hello", "c");
         assertThat(bench.run(hello, "build").status()).isZero();
         byte[] sound = Files.readAllBytes(hello.resolve("build/hello.debug"));
+        List<Long> addresses = ElfFile.of(sound).orElseThrow().functions().stream()
+                .map(function -> function.address() + function.sizeBytes() / 2)
+                .toList();
         Random random = new Random(7);
         Path damaged = folder.resolve("damaged");
         int named = 0;
@@ -167,7 +171,7 @@ class CommandsTest {
             }
             Files.write(damaged, bytes);
             for (Symbols symbols : Symbols.of(damaged).stream().toList()) {
-                for (long address = 0x1000000; address < 0x1010000; address += 4093) {
+                for (long address : addresses) {
                     named += symbols.describe(address).isPresent() ? 1 : 0;
                 }
             }
