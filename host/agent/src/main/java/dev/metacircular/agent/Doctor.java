@@ -187,7 +187,9 @@ final class Doctor {
                     find("runtime_" + kind, kind == RuntimeKind.CONTAINER ? Grade.ERROR : Grade.WARNING, reason, "");
             }
         });
-        observations.obstacles().forEach(o -> find("oci_runtime", Grade.ERROR, o.what(), o.mend()));
+        observations
+                .obstacles()
+                .forEach(o -> find(o.check(), o.stops() ? Grade.ERROR : Grade.WARNING, o.what(), o.mend()));
     }
 
     private void ports() {

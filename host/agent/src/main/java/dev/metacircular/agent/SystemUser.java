@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -15,6 +16,10 @@ record SystemUser(String name, long uid, long gid, Path home) {
     private static final long SUBORDINATE_COUNT = 65_536;
     private static final long FIRST_SUBORDINATE = 100_000;
     private static final Path PASSWD = Path.of("/etc/passwd");
+    private static final Path GROUP = Path.of("/etc/group");
+    /** Whose {@code /dev/kvm} is, on Debian. */
+    private static final String KVM = "kvm";
+
     static final Path SUBUID = Path.of("/etc/subuid");
     static final Path SUBGID = Path.of("/etc/subgid");
 
@@ -47,19 +52,10 @@ record SystemUser(String name, long uid, long gid, Path home) {
         return new SystemUser(fields[0], Long.parseLong(fields[2]), Long.parseLong(fields[3]), Path.of(fields[5]));
     }
 
-    /** Makes the user if there is none, and gives it subordinate IDs, lingering and a runtime directory where they are missing. */
+    /** Makes the user if there is none, with the group that may use KVM, and gives it subordinate IDs, lingering and a runtime directory where they are missing. */
     static SystemUser ensure(String user) throws IOException {
         if (find(user).isEmpty()) {
-            must(List.of(
-                    "useradd",
-                    "--system",
-                    "--create-home",
-                    "--home-dir",
-                    "/home/" + user,
-                    "--shell",
-                    "/usr/sbin/nologin",
-                    "--user-group",
-                    user));
+            must(making(user, hasGroup(KVM)));
         }
         SystemUser found = find(user)
                 .orElseThrow(() -> Problem.of(Problem.Kind.FAILED, "the user '" + user + "' was made and is not found")
@@ -69,6 +65,33 @@ record SystemUser(String name, long uid, long gid, Path home) {
         found.ensureSubordinates(SUBGID, "--add-subgids");
         found.ensureRuntimeDirectory();
         return found;
+    }
+
+    /** @param kvm whether {@code /dev/kvm} is a group's; its manager gets its groups once, at its start, so it is given them before */
+    static List<String> making(String user, boolean kvm) {
+        List<String> command = new ArrayList<>(List.of(
+                "useradd",
+                "--system",
+                "--create-home",
+                "--home-dir",
+                "/home/" + user,
+                "--shell",
+                "/usr/sbin/nologin",
+                "--user-group"));
+        if (kvm) {
+            command.addAll(List.of("--groups", KVM));
+        }
+        command.add(user);
+        return command;
+    }
+
+    private static boolean hasGroup(String group) throws IOException {
+        if (Programs.find("getent").isPresent()) {
+            return Programs.run(DEADLINE, List.of("getent", "group", group)).ok();
+        }
+        try (Stream<String> lines = Files.lines(GROUP)) {
+            return lines.anyMatch(l -> l.startsWith(group + ":"));
+        }
     }
 
     /** The network namespace of rootless podman 4 has mounts of its own over these, and does not find what podman keeps below. */

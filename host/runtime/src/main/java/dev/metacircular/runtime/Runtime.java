@@ -148,7 +148,7 @@ public interface Runtime extends AutoCloseable {
         throw new RuntimeFailure(RuntimeFailure.Kind.UNSUPPORTED, "this backend measures nothing");
     }
 
-    /** What is known to keep instances from running on this node; asks the backend. */
+    /** What is known to keep instances from running on this node, or from running as they could; asks the backend. */
     default List<Obstacle> obstacles() {
         return List.of();
     }

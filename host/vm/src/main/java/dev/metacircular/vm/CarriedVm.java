@@ -97,5 +97,27 @@ public record CarriedVm(
         public static List<String> qemu(Path binary, Path kernel) {
             return KvmProbe.command(binary, kernel);
         }
+
+        /**
+         * The same by Firecracker, for a machine that has no QEMU.
+         *
+         * @param configuration the file with {@link #firecrackerConfiguration}
+         */
+        public static List<String> firecracker(Path binary, Path configuration) {
+            return List.of(
+                    binary.toString(),
+                    "--no-api",
+                    "--config-file",
+                    configuration.toString(),
+                    "--log-path",
+                    "/proc/self/fd/2",
+                    "--level",
+                    "Error");
+        }
+
+        /** What Firecracker reads before it boots the test guest, JSON. */
+        public static String firecrackerConfiguration(Path kernel) {
+            return FirecrackerConfiguration.ofProbe(kernel);
+        }
     }
 }

@@ -35,6 +35,22 @@ final class FirecrackerConfiguration {
         return document.toString();
     }
 
+    /** Of a guest that has nothing but a kernel. */
+    static String ofProbe(Path kernel) {
+        ObjectNode document = FirecrackerApi.object();
+        document.set(
+                "machine-config",
+                FirecrackerApi.object().put("vcpu_count", 1).put("mem_size_mib", KvmProbe.MEMORY_MEBIBYTES));
+        document.set(
+                "boot-source",
+                FirecrackerApi.object()
+                        .put("kernel_image_path", kernel.toString())
+                        .put("boot_args", ""));
+        // It must be there.
+        document.putArray("drives");
+        return document.toString();
+    }
+
     private static ObjectNode drive(String id, Path file, boolean readOnly) {
         return FirecrackerApi.object()
                 .put("drive_id", id)

@@ -19,7 +19,7 @@ final class KvmProbe {
     private static final Path DEVICE = Path.of("/dev/kvm");
     private static final int LOOPS = 10_000_000;
     static final String EXPECTED = "K";
-    private static final int MEMORY_MEBIBYTES = 16;
+    static final int MEMORY_MEBIBYTES = 16;
 
     private final Path qemu;
     private final ProbeCache cache;

@@ -62,4 +62,16 @@ final class CarriedVmTest {
         assertThat(document.path("network-interfaces").path(0).path("guest_mac").asText())
                 .isEqualTo("02:00:00:00:00:01");
     }
+
+    @Test
+    void firecrackerCanTryKvmToo() throws JsonProcessingException {
+        assertThat(CarriedVm.KvmTrial.firecracker(Path.of("/vmm/vmm"), Path.of("/vmm.json")))
+                .startsWith("/vmm/vmm", "--no-api")
+                .containsSequence("--config-file", "/vmm.json");
+        JsonNode document = new ObjectMapper().readTree(CarriedVm.KvmTrial.firecrackerConfiguration(Path.of("/image")));
+        assertThat(document.path("boot-source").path("kernel_image_path").asText())
+                .isEqualTo("/image");
+        assertThat(document.path("machine-config")).hasToString("{\"vcpu_count\":1,\"mem_size_mib\":16}");
+        assertThat(document.path("drives").isArray()).isTrue();
+    }
 }

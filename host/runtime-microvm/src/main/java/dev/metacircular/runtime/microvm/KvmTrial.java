@@ -12,6 +12,7 @@ import dev.metacircular.runtime.InstanceSpec;
 import dev.metacircular.runtime.LogOptions;
 import dev.metacircular.runtime.LogSink;
 import dev.metacircular.runtime.RuntimeFailure;
+import dev.metacircular.runtime.microvm.MicrovmOptions.Vmm;
 import dev.metacircular.runtime.microvm.StateDirectories.State;
 import dev.metacircular.runtime.podman.Carriage;
 import dev.metacircular.runtime.podman.PodmanRuntime;
@@ -33,13 +34,16 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /**
  * Finds out whether KVM works inside a carrier, by booting a test guest there: the agent itself may be kept from the device, and on some
  * nested hosts KVM is there and a thousand times too slow. Tried in the background: where it works once for each boot of the node and each
- * QEMU, else once for each start of the agent.
+ * VMM, else once for each start of the agent.
  */
 final class KvmTrial {
     private static final System.Logger LOG = System.getLogger(KvmTrial.class.getName());
 
     /** @param reason for a person */
     record Answer(boolean works, String reason) {}
+
+    /** The VMM that tries it. */
+    record By(Vmm vmm, Path program) {}
 
     private static final Name NAME = Name.of("mc-kvm-trial");
     private static final Path BOOT = Path.of("/proc/sys/kernel/random/boot_id");
@@ -73,24 +77,24 @@ final class KvmTrial {
     }
 
     /** What is known; begins to find it out where nothing is. */
-    Optional<Answer> ask(Path qemu) {
+    Optional<Answer> ask(By by) {
         if (last.isPresent()) {
             return last;
         }
-        String key = key(qemu);
+        String key = key(by.program());
         last = remembered(key);
         if (last.isEmpty() && !Instant.now().isBefore(due) && underWay.compareAndSet(false, true)) {
             due = Instant.now().plus(RETRY);
-            podman.ifPresent(runtime -> Thread.ofVirtual().name("kvm-trial").start(() -> find(runtime, qemu, key)));
+            podman.ifPresent(runtime -> Thread.ofVirtual().name("kvm-trial").start(() -> find(runtime, by, key)));
         }
         return last;
     }
 
     /** As {@link #ask}, but for a while waits for an answer that is being found out: what is made now keeps what it got. */
-    Optional<Answer> await(Path qemu) {
+    Optional<Answer> await(By by) {
         Instant end = Instant.now().plus(PATIENCE);
         try {
-            while (ask(qemu).isEmpty() && underWay.get() && Instant.now().isBefore(end)) {
+            while (ask(by).isEmpty() && underWay.get() && Instant.now().isBefore(end)) {
                 Thread.sleep(POLL);
             }
         } catch (InterruptedException e) {
@@ -99,9 +103,9 @@ final class KvmTrial {
         return last;
     }
 
-    private void find(PodmanRuntime runtime, Path qemu, String key) {
+    private void find(PodmanRuntime runtime, By by, String key) {
         try {
-            Answer answer = run(runtime, qemu);
+            Answer answer = run(runtime, by);
             remember(key, answer);
             last = Optional.of(answer);
             LOG.log(Level.INFO, "KVM {0}: {1}", answer.works() ? "works" : "does not work", answer.reason());
@@ -114,15 +118,18 @@ final class KvmTrial {
         }
     }
 
-    private Answer run(PodmanRuntime runtime, Path qemu) throws IOException, InterruptedException {
+    private Answer run(PodmanRuntime runtime, By by) throws IOException, InterruptedException {
         Files.createDirectories(folder);
         Identity identity = new Identity(
-                NAME, new ComponentId(NAME, NAME), ProcessHandle.current().pid(), qemu.toString());
+                NAME,
+                new ComponentId(NAME, NAME),
+                ProcessHandle.current().pid(),
+                by.program().toString());
         InstanceSpec spec = new InstanceSpec(
                 identity,
                 Component.builder(NAME.value(), "localhost/" + NAME + ":v1")
                         .runtime(RuntimeKind.UNIKERNEL)
-                        .command(List.of(qemu.toString()))
+                        .command(List.of(by.vmm().name(), by.program().toString()))
                         .build(),
                 "",
                 List.of(),
@@ -186,14 +193,22 @@ final class KvmTrial {
     Carriage carriage(StateDirectories directories, InstanceSpec spec) {
         String key = directories.newKey(spec.identity());
         Making.NOW.get().key(key);
-        Path qemu = Path.of(spec.component().command().getFirst());
-        State state = directories.make(key, kernel(), new byte[0], Optional.empty(), 0);
+        Path program = Path.of(spec.component().command().getLast());
+        boolean firecracker = Vmm.valueOf(spec.component().command().getFirst()) == Vmm.FIRECRACKER;
+        Path image = Path.of("/image");
+        Optional<String> configuration =
+                firecracker ? Optional.of(CarriedVm.KvmTrial.firecrackerConfiguration(image)) : Optional.empty();
+        State state = directories.make(key, kernel(), new byte[0], configuration, 0);
         List<String> command = new ArrayList<>(List.of("/bin/sh", "-c", SCRIPT, "kvm-trial"));
-        command.addAll(CarriedVm.KvmTrial.qemu(VmmPrograms.inside(qemu), Path.of("/image")));
+        Path inside = VmmPrograms.inside(program);
+        command.addAll(
+                firecracker
+                        ? CarriedVm.KvmTrial.firecracker(inside, Path.of("/vmm.json"))
+                        : CarriedVm.KvmTrial.qemu(inside, image));
         return new Carriage(
                 state.root(),
                 command,
-                Carrier.mounts(state, qemu),
+                Carrier.mounts(state, program),
                 List.of(Path.of("/dev/kvm")),
                 Set.of("SETPCAP"),
                 Map.of(Carrier.LABEL, key));
@@ -211,10 +226,10 @@ final class KvmTrial {
         }
     }
 
-    private static String key(Path qemu) {
+    private static String key(Path program) {
         try {
-            return Files.readString(BOOT).strip() + " " + qemu + " "
-                    + Files.getLastModifiedTime(qemu).toMillis();
+            return Files.readString(BOOT).strip() + " " + program + " "
+                    + Files.getLastModifiedTime(program).toMillis();
         } catch (IOException e) {
             return "unknown";
         }

@@ -1,6 +1,7 @@
 package dev.metacircular.runtime.microvm;
 
 import dev.metacircular.runtime.Availability;
+import dev.metacircular.runtime.Obstacle;
 import dev.metacircular.runtime.RuntimeFailure;
 import dev.metacircular.runtime.RuntimeFailure.Kind;
 import dev.metacircular.runtime.microvm.MicrovmOptions.Vmm;
@@ -62,14 +63,17 @@ final class Machinery {
         }
     }
 
-    private Choice find(Function<Path, Optional<KvmTrial.Answer>> asking) throws None {
+    private Choice find(Function<KvmTrial.By, Optional<KvmTrial.Answer>> asking) throws None {
         Optional<String> lacking = VmmPrograms.lacking();
         if (lacking.isPresent()) {
             throw new None(lacking.get());
         }
         Optional<Path> qemu = programs.find(Vmm.QEMU);
         Optional<Path> firecracker = programs.find(Vmm.FIRECRACKER);
-        boolean kvm = kvmWorks(qemu, asking);
+        boolean kvm = kvmWorks(
+                qemu.map(q -> new KvmTrial.By(Vmm.QEMU, q))
+                        .or(() -> firecracker.map(f -> new KvmTrial.By(Vmm.FIRECRACKER, f))),
+                asking);
         Vmm vmm = options.vmm().orElse(firecracker.isPresent() && kvm ? Vmm.FIRECRACKER : Vmm.QEMU);
         Path program = switch (vmm) {
             case QEMU -> require(qemu, vmm);
@@ -80,6 +84,27 @@ final class Machinery {
                     + "; QEMU runs without it: vmm = \"qemu\" below [microvm]");
         }
         return new Choice(vmm, program, kvm ? Accelerator.KVM : Accelerator.EMULATION);
+    }
+
+    /** That the node's KVM does not serve, where the operator has not chosen emulation. */
+    Optional<Obstacle> obstacle() {
+        if (options.accelerator().isPresent() || !VmmPrograms.kernelHasKvm()) {
+            return Optional.empty();
+        }
+        return trial.last().filter(a -> !a.works()).map(a -> obstacle(a.reason()));
+    }
+
+    static Obstacle obstacle(String reason) {
+        return new Obstacle(
+                "kvm",
+                false,
+                "the node has KVM, but no microVM can use it: " + reason,
+                reason.contains("Permission denied")
+                        ? "let podman's user open it: sudo usermod -aG kvm " + System.getProperty("user.name")
+                                + "; reboot, or stop the components and restart the user's manager: sudo systemctl restart user@$(id -u "
+                                + System.getProperty("user.name") + "); then restart the agent"
+                        : "in a VM: turn on nested virtualisation for it; then restart the agent. Or say accel = \"emulation\" below"
+                                + " [microvm] in agent.toml");
     }
 
     /** Why a component with {@code kernel = "nanos"} does not run here, in one line. */
@@ -95,7 +120,8 @@ final class Machinery {
                 () -> new None("there is no " + vmm.program() + " on the search path: " + vmm.mend()));
     }
 
-    private boolean kvmWorks(Optional<Path> qemu, Function<Path, Optional<KvmTrial.Answer>> asking) throws None {
+    private boolean kvmWorks(Optional<KvmTrial.By> trying, Function<KvmTrial.By, Optional<KvmTrial.Answer>> asking)
+            throws None {
         if (options.accelerator().isPresent()) {
             boolean insisted = options.accelerator().get() == Accelerator.KVM;
             if (insisted && !VmmPrograms.kernelHasKvm()) {
@@ -103,10 +129,8 @@ final class Machinery {
             }
             return insisted;
         }
-        // Only QEMU can be told to try; who has Firecracker alone has it for its KVM.
         return VmmPrograms.kernelHasKvm()
-                && qemu.map(q -> asking.apply(q).map(KvmTrial.Answer::works).orElse(false))
-                        .orElse(true);
+                && trying.flatMap(asking).map(KvmTrial.Answer::works).orElse(false);
     }
 
     private String whyNoKvm() {

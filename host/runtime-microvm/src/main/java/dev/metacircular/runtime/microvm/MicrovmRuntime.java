@@ -17,6 +17,7 @@ import dev.metacircular.runtime.InstanceSpec;
 import dev.metacircular.runtime.LogOptions;
 import dev.metacircular.runtime.LogSink;
 import dev.metacircular.runtime.Network;
+import dev.metacircular.runtime.Obstacle;
 import dev.metacircular.runtime.ProbeResult;
 import dev.metacircular.runtime.PullListener;
 import dev.metacircular.runtime.Runtime;
@@ -273,6 +274,12 @@ public final class MicrovmRuntime implements Runtime {
     @Override
     public Optional<Events> events() {
         return podman.events();
+    }
+
+    /** Of its own: what stops podman's containers, podman's own backend tells. */
+    @Override
+    public List<Obstacle> obstacles() {
+        return machinery.obstacle().stream().toList();
     }
 
     private void sweepIfDue() {

@@ -57,9 +57,10 @@ final class VmmUsage {
         }
     }
 
-    private static boolean isVmm(String program) {
+    /** A link's target may be named after its version, as Firecracker's releases are. */
+    static boolean isVmm(String program) {
         String name = program.substring(program.lastIndexOf('/') + 1);
-        return name.startsWith("qemu") || name.equals("firecracker") || name.equals("vmm");
+        return name.startsWith("qemu") || name.startsWith("firecracker") || name.equals("vmm");
     }
 
     private static Usage measure(Path process) throws IOException {

@@ -89,6 +89,42 @@ final class MachineryTest {
     }
 
     @Test
+    void firecrackerAloneIsNotTakenBeforeKvmIsKnownToWork() throws IOException {
+        assumeTrue(VmmPrograms.kernelHasKvm(), "the kernel of this machine has no KVM");
+        install("firecracker", "Firecracker v1.16.1");
+        assertThat(availability(Optional.of(Vmm.FIRECRACKER), Optional.empty()))
+                .isInstanceOfSatisfying(
+                        Availability.Unavailable.class,
+                        u -> assertThat(u.reason())
+                                .startsWith("Firecracker needs KVM, which is still being tried here"));
+    }
+
+    @Test
+    void aKvmThatIsNotTheUsersIsToldWithWhatGivesItToHim() {
+        String user = System.getProperty("user.name");
+        assertThat(Machinery.obstacle("Could not access KVM kernel module: Permission denied"))
+                .satisfies(o -> {
+                    assertThat(o.stops()).isFalse();
+                    assertThat(o.what()).contains("Permission denied");
+                    assertThat(o.mend()).contains("usermod -aG kvm " + user);
+                });
+        assertThat(Machinery.obstacle("no answer from a test guest within 2 s").mend())
+                .contains("nested")
+                .doesNotContain("usermod");
+        assertThat(machinery(Optional.empty(), EMULATION).obstacle())
+                .as("where emulation was chosen")
+                .isEmpty();
+    }
+
+    @Test
+    void knowsAVmmByItsProgram() {
+        assertThat(VmmUsage.isVmm("/usr/bin/qemu-system-x86_64")).isTrue();
+        assertThat(VmmUsage.isVmm("/usr/local/bin/firecracker-v1.16.1-x86_64")).isTrue();
+        assertThat(VmmUsage.isVmm("/vmm/vmm")).isTrue();
+        assertThat(VmmUsage.isVmm("/usr/bin/setpriv")).isFalse();
+    }
+
+    @Test
     void saysWhyNanosIsNotThere() throws IOException {
         Machinery machinery = machinery(Optional.empty(), EMULATION);
         assertThat(machinery.whyNoNanos()).contains("ops").contains("search path");

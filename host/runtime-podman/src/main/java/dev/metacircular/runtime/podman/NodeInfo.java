@@ -64,6 +64,8 @@ record NodeInfo(
         }
         return List.of(
                 new Obstacle(
+                        "oci_runtime",
+                        true,
                         "podman runs containers by crun, which starts none on hybrid cgroups (v1 and v2 side by side, both with controllers)",
                         "boot with systemd.unified_cgroup_hierarchy=1; or install runc and put runtime = \"runc\" below [engine] in"
                                 + " ~/.config/containers/containers.conf of podman's user, then systemctl --user restart podman.service"));

@@ -32,6 +32,7 @@ final class NodeInfoTest {
         Files.writeString(controllers, "hugetlb\n");
         assertThat(info("runc").obstacles()).isEmpty();
         assertThat(info("crun").obstacles()).singleElement().satisfies(o -> {
+            assertThat(o.stops()).isTrue();
             assertThat(o.what()).contains("crun", "hybrid cgroups");
             assertThat(o.mend()).contains("runtime = \"runc\"", "containers.conf");
         });
