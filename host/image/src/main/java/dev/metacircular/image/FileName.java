@@ -53,6 +53,11 @@ public final class FileName implements Comparable<FileName> {
         return (name.length == 1 && name[0] == '.') || (name.length == 2 && name[0] == '.' && name[1] == '.');
     }
 
+    /** How many bytes it has. */
+    public int sizeBytes() {
+        return bytes.length;
+    }
+
     /** The name's bytes, a copy. */
     public byte[] bytes() {
         return bytes.clone();

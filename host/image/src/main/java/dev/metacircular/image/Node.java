@@ -106,6 +106,11 @@ public sealed interface Node {
             return attributes;
         }
 
+        /** How many bytes the target has. */
+        public int targetBytes() {
+            return target.length;
+        }
+
         /** The target's bytes, a copy. */
         public byte[] target() {
             return target.clone();

@@ -7,7 +7,7 @@ import java.util.Optional;
 /** What a registry has under a tag or a manifest's digest. */
 public sealed interface Document {
     /** The largest one that is read. */
-    int MAX_BYTES = 4 << 20;
+    int MAX_BYTES = 1 << 20;
 
     /** Most entries of a list in one. */
     int MAX_ENTRIES = 1024;

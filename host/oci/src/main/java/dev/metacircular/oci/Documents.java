@@ -1,5 +1,6 @@
 package dev.metacircular.oci;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.metacircular.oci.OciException.Kind;
@@ -13,6 +14,8 @@ import java.util.Optional;
 /** Reads what registries keep in JSON. Whatever the bytes, the answer is a value or an {@link OciException}. */
 final class Documents {
     static final ObjectMapper MAPPER = new ObjectMapper();
+    /** The smallest of them takes a hundred times its size in memory. */
+    private static final int MAX_TOKENS = 1 << 16;
 
     private Documents() {}
 
@@ -49,6 +52,7 @@ final class Documents {
 
     static JsonNode json(String what, byte[] bytes) {
         try {
+            requireFewTokens(what, bytes);
             JsonNode json = MAPPER.readTree(bytes);
             if (json == null || !json.isObject()) {
                 throw invalid(what, "it is not a JSON object");
@@ -56,6 +60,16 @@ final class Documents {
             return json;
         } catch (IOException e) {
             throw invalid(what, "it is not JSON");
+        }
+    }
+
+    private static void requireFewTokens(String what, byte[] bytes) throws IOException {
+        try (JsonParser parser = MAPPER.createParser(bytes)) {
+            for (int tokens = 0; parser.nextToken() != null; tokens++) {
+                if (tokens == MAX_TOKENS) {
+                    throw invalid(what, "it has more than " + MAX_TOKENS + " names, values and brackets");
+                }
+            }
         }
     }
 

@@ -20,7 +20,7 @@ public record ImageConfig(
         String workingDirectory,
         List<Sha256> diffIds) {
     /** The largest one that is read. */
-    public static final int MAX_BYTES = 4 << 20;
+    public static final int MAX_BYTES = 1 << 20;
 
     public ImageConfig {
         entrypoint = List.copyOf(entrypoint);

@@ -255,6 +255,7 @@ final class FaultyRegistryTest {
                 "[".repeat(100_000)));
         String layer = "{\"digest\":\"" + blob.digest() + "\",\"size\":1}";
         bad.add(valid.formatted(String.join(",", Collections.nCopies(2000, layer))));
+        bad.add(valid.replace("[%s]", "[],\"x\":[" + String.join(",", Collections.nCopies(60_000, "{}")) + "]"));
         for (String text : bad) {
             serveManifest(manifest, text.getBytes(StandardCharsets.UTF_8));
             try (RegistryClient client = client()) {

@@ -22,10 +22,14 @@ final class RootTree {
     /** As many symbolic links as Linux follows in one name. */
     private static final int MAX_LINKS = 40;
 
+    /** Of all names and all links' targets: what is held in memory besides the entries themselves. */
+    private static final int MAX_TEXT_BYTES = 4 << 20;
+
     private final int maxEntries;
     private final int maxDepth;
     private final Folder root = new Folder(Attributes.of(0755), 0);
     private int entries;
+    private int textBytes;
 
     RootTree(int maxEntries, int maxDepth) {
         this.maxEntries = maxEntries;
@@ -177,6 +181,11 @@ final class RootTree {
         if (++entries > maxEntries) {
             throw new BadTree("it has more than " + maxEntries + " files");
         }
+        textBytes += text(name, entry);
+        if (textBytes > MAX_TEXT_BYTES) {
+            throw new BadTree(
+                    "the names of its files and the targets of its links have more than " + MAX_TEXT_BYTES + " bytes");
+        }
         parent.held.put(name, new Held(entry, layer));
     }
 
@@ -186,13 +195,22 @@ final class RootTree {
             return;
         }
         entries--;
+        textBytes -= text(name, held.entry());
         Deque<Entry> pending = new ArrayDeque<>(List.of(held.entry()));
         while (!pending.isEmpty()) {
             if (pending.pop() instanceof Folder folder) {
                 entries -= folder.held.size();
-                folder.held.values().forEach(below -> pending.push(below.entry()));
+                folder.held.forEach((below, one) -> {
+                    textBytes -= text(below, one.entry());
+                    pending.push(one.entry());
+                });
             }
         }
+    }
+
+    private static int text(FileName name, Entry entry) {
+        int target = entry instanceof Leaf(Node.SymbolicLink link) ? link.targetBytes() : 0;
+        return name.sizeBytes() + target;
     }
 
     private Folder newFolder(Attributes attributes, Folder parent) {

@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Reads a tar archive from front to back: ustar and pax (POSIX.1-2017, pax), and the long names of GNU tar. Nothing in it is
@@ -16,15 +17,23 @@ import java.util.Optional;
  */
 final class TarReader {
     private static final int BLOCK_BYTES = 512;
-    private static final int MAX_HEADER_BYTES = 1 << 20;
+    /** Of all extended headers of one entry. */
+    private static final int MAX_EXTENDED_BYTES = 2 << 20;
+
     private static final int MAX_PATH_BYTES = 4096;
+    /** The others say nothing that matters here. */
+    private static final Set<String> KEYS = Set.of("path", "linkpath", "size", "uid", "gid", "mtime");
 
     private final InputStream in;
+    private final long maxBytes;
     private long leftOfEntry;
     private int padding;
+    private int extendedBytes;
 
-    TarReader(InputStream in) {
+    /** @param maxBytes of one entry's content */
+    TarReader(InputStream in, long maxBytes) {
         this.in = in;
+        this.maxBytes = maxBytes;
     }
 
     /** What an entry is. */
@@ -101,13 +110,15 @@ final class TarReader {
     /** The next entry; what was not read of the one before is passed over. */
     Optional<Entry> next() throws IOException {
         Map<String, byte[]> extended = new HashMap<>();
+        boolean pending = false;
+        extendedBytes = 0;
         while (true) {
             in.skipNBytes(leftOfEntry + padding);
             leftOfEntry = 0;
             padding = 0;
             byte[] header = in.readNBytes(BLOCK_BYTES);
             if (header.length == 0 || isZero(header)) {
-                if (!extended.isEmpty()) {
+                if (pending) {
                     throw new BadArchive("it ends after an extended header");
                 }
                 return Optional.empty();
@@ -118,6 +129,7 @@ final class TarReader {
             requireChecksum(header);
             begin(number(header, 124, 12));
             byte type = header[156];
+            pending |= type == 'x' || type == 'L' || type == 'K';
             switch (type) {
                 case 'x' -> readPax(extended);
                 case 'g' -> readHeader();
@@ -155,8 +167,8 @@ final class TarReader {
     }
 
     private void begin(long size) throws BadArchive {
-        if (size < 0) {
-            throw new BadArchive("an entry has a negative size");
+        if (size < 0 || size > maxBytes) {
+            throw new BadArchive("an entry has %d bytes, at most %d are taken".formatted(size, maxBytes));
         }
         leftOfEntry = size;
         padding = (int) (-size & (BLOCK_BYTES - 1));
@@ -165,11 +177,6 @@ final class TarReader {
     private Entry entry(byte[] header, byte type, Map<String, byte[]> extended) throws IOException {
         if (extended.containsKey("size")) {
             begin(decimal(extended, "size"));
-        }
-        for (String key : extended.keySet()) {
-            if (key.startsWith("GNU.sparse")) {
-                throw new BadArchive("it has a sparse file, which is not taken");
-            }
         }
         byte[] path = extended.getOrDefault("path", ustarPath(header));
         byte[] target = extended.getOrDefault("linkpath", field(header, 157, 100));
@@ -205,9 +212,10 @@ final class TarReader {
     }
 
     private byte[] readHeader() throws IOException {
-        if (leftOfEntry > MAX_HEADER_BYTES) {
-            throw new BadArchive("an extended header has " + leftOfEntry + " bytes");
+        if (leftOfEntry > MAX_EXTENDED_BYTES - extendedBytes) {
+            throw new BadArchive("the extended headers of an entry have more than " + MAX_EXTENDED_BYTES + " bytes");
         }
+        extendedBytes += BLOCK_BYTES + (int) leftOfEntry;
         byte[] bytes = in.readNBytes((int) leftOfEntry);
         if (bytes.length < leftOfEntry) {
             throw new EOFException("the archive ends within an extended header");
@@ -237,7 +245,12 @@ final class TarReader {
                 throw new BadArchive("an extended header is damaged");
             }
             String key = new String(bytes, space + 1, equals - space - 1, StandardCharsets.UTF_8);
-            extended.put(key, Arrays.copyOfRange(bytes, equals + 1, at + length - 1));
+            if (key.startsWith("GNU.sparse")) {
+                throw new BadArchive("it has a sparse file, which is not taken");
+            }
+            if (KEYS.contains(key)) {
+                extended.put(key, Arrays.copyOfRange(bytes, equals + 1, at + length - 1));
+            }
             at += length;
         }
     }

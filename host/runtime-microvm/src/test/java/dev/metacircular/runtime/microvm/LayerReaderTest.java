@@ -247,6 +247,59 @@ final class LayerReaderTest {
     }
 
     @Test
+    void whatWouldFillTheMemoryIsRefused() throws IOException {
+        layers = new LayerReader(tree, spool, 1 << 24);
+        String comment = "comment=" + "x".repeat(1_000_000);
+        assertThatThrownBy(() -> add(
+                        new TarWriter().pax(comment).pax(comment).pax(comment).file("a", "")))
+                .isInstanceOf(TarReader.BadArchive.class)
+                .hasMessage("the extended headers of an entry have more than 2097152 bytes");
+        TarWriter sound = new TarWriter();
+        for (int i = 0; i < 3; i++) {
+            sound.pax(comment).file("c" + i, "");
+        }
+        new LayerReader(new RootTree(10, 5), spool, 1 << 22).add(new ByteArrayInputStream(sound.bytes()));
+
+        tree = new RootTree(40_000, 20);
+        layers = new LayerReader(tree, spool, 1 << 24);
+        TarWriter links = new TarWriter();
+        String target = "linkpath=" + "t".repeat(4095);
+        for (int i = 0; i < 1000; i++) {
+            links.pax(target).link("d/l" + i, "x");
+        }
+        add(links);
+        // What is taken away does not count.
+        add(new TarWriter().file(".wh.d", ""));
+        add(links);
+        TarWriter more = new TarWriter();
+        for (int i = 0; i < 100; i++) {
+            more.pax(target).link("m" + i, "x");
+        }
+        assertThatThrownBy(() -> add(more))
+                .isInstanceOf(RootTree.BadTree.class)
+                .hasMessage("the names of its files and the targets of its links have more than 4194304 bytes");
+    }
+
+    @Test
+    void aSizeThatIsBeyondEveryLayerIsRefused() {
+        for (String size : List.of("size=999999999999999999", "size=1048577")) {
+            assertThatThrownBy(() -> add(new TarWriter().pax(size).file("a", "")))
+                    .isInstanceOf(TarReader.BadArchive.class)
+                    .hasMessageEndingWith(" bytes, at most 1048576 are taken");
+        }
+        byte[] archive = new TarWriter().file("a", "").bytes();
+        // The largest number of GNU tar's binary form.
+        Arrays.fill(archive, 124, 136, (byte) 0xff);
+        archive[124] = (byte) 0x80;
+        Arrays.fill(archive, 125, 128, (byte) 0);
+        archive[128] = 0x7f;
+        mendChecksum(archive, 0);
+        assertThatThrownBy(() -> add(archive))
+                .isInstanceOf(TarReader.BadArchive.class)
+                .hasMessage("an entry has 9223372036854775807 bytes, at most 1048576 are taken");
+    }
+
+    @Test
     void anArchiveThatIsCutAnywhereIsRefused() {
         byte[] archive =
                 new TarWriter().pax("path=long").file("a", "x".repeat(700)).bytes();
