@@ -94,6 +94,7 @@ fn lowerSegments(stack: *Stack, connection: *Connection, path_bytes: u16) void {
     // What was too long is sent again in smaller pieces, at once.
     connection.retransmitted = connection.send_unacknowledged;
     connection.lost_edge = connection.send_next;
+    connection.undo = null;
     if (connection.mode == .open) {
         connection.mode = .lost;
         connection.recover = connection.send_next;

@@ -259,6 +259,39 @@ test "a path that takes less gets smaller segments; who did not see what we sent
     try peer.expectEmpty();
 }
 
+test "what is sent again in smaller pieces is not taken for late" {
+    const peer = try Peer.create(.{});
+    defer peer.destroy();
+    const listener = try peer.stack.listen(0, 80, 4);
+    peer.options = .{ .segment_bytes_max = 1460, .scale = 7, .selective_permitted = true, .timestamp = .{ .value = 5000, .echo = 0 } };
+    const connection = try peer.open(listener);
+    peer.drain();
+    const sent_at = peer.stampNow(connection);
+    _ = try connection.write(&peer.stack, &@as([10 * 1448]u8, @splat(1)));
+    var frame: [1514]u8 = undefined;
+    @memcpy(&frame, peer.nextFrame().?);
+    peer.drain();
+    peer.wait(20 * scripted.millisecond_ns);
+    var header = peer.headerOf(.{ .ack = true });
+    header.options.blocks[0] = .{ .start = peer.acknowledgement +% 1448, .end = peer.acknowledgement +% 10 * 1448 };
+    header.options.blocks_count = 1;
+    peer.raw(header, &.{});
+    const reduced = connection.slow_start_threshold;
+    sendTooBig(peer, frame[14..], 900);
+    peer.drain();
+    header = peer.headerOf(.{ .ack = true });
+    header.acknowledgement +%= 10 * 1448;
+    header.options.timestamp.?.echo = sent_at;
+    peer.raw(header, &.{});
+    try expectEqual(.open, connection.mode);
+    try expectEqual(reduced, connection.slow_start_threshold);
+    connection.abort(&peer.stack);
+    connection.close(&peer.stack, peer.now_ns);
+    listener.close(&peer.stack);
+    peer.drain();
+    try peer.expectEmpty();
+}
+
 test "the device completes a checksum that was begun" {
     const given: *@import("test_memory.zig").TestMemory = try std.testing.allocator.create(@import("test_memory.zig").TestMemory);
     defer std.testing.allocator.destroy(given);

@@ -7,7 +7,10 @@ const ipv4 = @import("ipv4.zig");
 const stack_file = @import("stack.zig");
 const tcp_segment = @import("tcp_segment.zig");
 const udp = @import("udp.zig");
+const tcp_send = @import("tcp_send.zig");
 const Stack = stack_file.Stack;
+pub const Connection = stack_file.Connection;
+pub const Listener = stack_file.Listener;
 const TestMemory = @import("test_memory.zig").TestMemory;
 
 pub const own_mac: ethernet.Mac = .{ 2, 0, 0, 0, 0, 1 };
@@ -167,6 +170,11 @@ pub const Peer = struct {
         try std.testing.expectEqual(0, segment.payload_bytes);
         try std.testing.expectEqual(self.sequence, segment.header.acknowledgement);
         return segment;
+    }
+
+    /// The timestamp of what the stack sends now.
+    pub fn stampNow(self: *const Peer, connection: *const Connection) u32 {
+        return tcp_send.timestampNow(connection, self.now_ns);
     }
 
     pub fn drain(self: *Peer) void {
