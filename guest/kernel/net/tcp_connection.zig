@@ -140,7 +140,7 @@ pub const Connection = struct {
     /// What was not reported as received before here counts as lost.
     lost_edge: u32 = 0,
     rescued: bool = false,
-    /// What to go back to where a recovery turns out to have been none: good until its first progress.
+    /// What to go back to where a recovery turns out to have been none: good until something that was sent again is known to have arrived.
     undo: ?Undo = null,
     reported: sequence.Ranges(limits.tcp_reported_ranges_max) = .{},
     round_trip: RoundTrip = .{},
