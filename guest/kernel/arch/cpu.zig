@@ -150,6 +150,12 @@ pub fn detect() void {
     }
 }
 
+/// Whether QEMU's software emulation is the processor.
+pub fn isEmulated() bool {
+    const leaf = x86.cpuid(0x40000000, 0);
+    return std.mem.eql(u8, std.mem.asBytes(&[_]u32{ leaf.ebx, leaf.ecx, leaf.edx }), "TCGTCGTCGTCG");
+}
+
 fn installControlRegisters() void {
     @setRuntimeSafety(limits.start_checks);
     // Write protection, native x87 errors, no emulation: CR0.{PG, WP, NE, ET, MP, PE}.

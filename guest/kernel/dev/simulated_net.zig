@@ -13,12 +13,19 @@ pub const registers: Transport = .{ .device_id = 1, .offered = mmio.feature_vers
 pub const Simulated = struct {
     transport: Transport = registers,
     interrupts: u32 = 0,
+    /// What it answers and asks for stays unseen until a register is read, and it overlooks who asked for an interrupt.
+    lags: bool = false,
+    status_reads: u32 = 0,
 
     pub const Bus = struct {
         device: *Simulated,
 
         pub fn read(bus: Bus, offset: u32) u32 {
             const config = @intFromEnum(mmio.Register.config);
+            if (offset == @intFromEnum(mmio.Register.status)) {
+                bus.device.status_reads += 1;
+                if (bus.device.lags) bus.device.catchUp();
+            }
             if (offset < config) return bus.device.transport.read(offset);
             return switch (offset - config) {
                 0 => std.mem.readInt(u32, mac[0..4], .little),
@@ -44,10 +51,21 @@ pub const Simulated = struct {
     fn takeHead(device: *Simulated, number: usize) ?u16 {
         const queue = &device.transport.queues[number];
         const head = queue.take() orelse return null;
-        // As QEMU: told of whatever comes next.
+        if (!device.lags) askForNext(queue);
+        return head;
+    }
+
+    /// As QEMU: told of whatever comes next.
+    fn askForNext(queue: *const simulated_mmio.Queue) void {
         const event: *u16 = @ptrFromInt(queue.address(.used) + 4 + 8 * @as(u64, queue.size));
         event.* = queue.available_seen;
-        return head;
+    }
+
+    fn catchUp(device: *const Simulated) void {
+        for (&device.transport.queues) |*queue| {
+            askForNext(queue);
+            queue.setUsedIndex(queue.used_index);
+        }
     }
 
     /// Answers, whatever it says, and interrupts where that was asked for.
@@ -55,6 +73,7 @@ pub const Simulated = struct {
         const queue = &device.transport.queues[number];
         const old = queue.used_index;
         queue.answer(answers);
+        if (device.lags) return queue.setUsedIndex(old);
         const ring: [*]const u16 = @ptrFromInt(queue.address(.available));
         const wanted = if (device.has(net.Features.event_index))
             queue.used_index -% ring[2 + queue.size] -% 1 < queue.used_index -% old

@@ -32,7 +32,11 @@ const Setup = struct {
     }
 
     fn start(setup: *Setup) mmio.Error!*Device {
-        try setup.device.init(.{ .device = &setup.simulated }, &setup.memory);
+        return setup.startWhere(false);
+    }
+
+    fn startWhere(setup: *Setup, fences_missing: bool) mmio.Error!*Device {
+        try setup.device.init(.{ .device = &setup.simulated }, &setup.memory, fences_missing);
         return &setup.device;
     }
 
@@ -194,6 +198,60 @@ test "when every buffer is out there is no room, and an interrupt when half of t
             try testing.expectEqual(0, device.sending);
         }
     }
+}
+
+test "where fences are left out, what the device did is seen all the same: a frame, a wish to be told, buffers that are back" {
+    for (0..3) |case| {
+        const setup = try Setup.create(.{});
+        defer setup.destroy();
+        const device = try setup.startWhere(true);
+        try testing.expectEqual(null, device.take());
+        setup.simulated.lags = true;
+        switch (case) {
+            0 => {
+                var frame: [60]u8 = undefined;
+                fill(&frame, 1);
+                try testing.expect(setup.simulated.deliver(&frame, 0, &.{frame.len}));
+                try testing.expectEqualSlices(u8, &frame, device.take().?.bytes);
+            },
+            1 => for (1..9) |count| {
+                _ = device.room().?;
+                device.queueFrame(60, null);
+                device.flush();
+                try testing.expectEqual(count, setup.simulated.transport.queues[1].notifications);
+                _ = setup.simulated.send().?;
+            },
+            else => {
+                for (0..net.send_buffers) |_| {
+                    _ = device.room().?;
+                    device.queueFrame(60, null);
+                }
+                device.flush();
+                while (setup.simulated.send()) |_| {}
+                try testing.expect(device.room() != null);
+            },
+        }
+    }
+}
+
+test "where fences hold, no register is read while frames come and go" {
+    const setup = try Setup.create(.{});
+    defer setup.destroy();
+    const device = try setup.start();
+    const before = setup.simulated.status_reads;
+    var frame: [60]u8 = undefined;
+    fill(&frame, 1);
+    for (0..3) |_| {
+        try testing.expect(setup.simulated.deliver(&frame, 0, &.{frame.len}));
+        try testing.expect(device.take() != null);
+        try testing.expectEqual(null, device.take());
+        while (device.room()) |_| {
+            device.queueFrame(60, null);
+            device.flush();
+        }
+        while (setup.simulated.send()) |_| {}
+    }
+    try testing.expectEqual(before, setup.simulated.status_reads);
 }
 
 test "a device that breaks its protocol is used no more" {

@@ -109,7 +109,7 @@ fn startDevice(bus: disk.Bus) !void {
     device_memory.send_queue = try takePage(true);
     for (&device_memory.receive) |*page| page.* = try takePage(false);
     for (&device_memory.send) |*page| page.* = try takePage(false);
-    try device.init(bus, &device_memory);
+    try device.init(bus, &device_memory, cpu.isEmulated());
 }
 
 fn takePage(zeroed: bool) error{OutOfMemory}!driver.Page {
