@@ -55,7 +55,7 @@ bool uk_net_parse(const char *text, struct uk_net_address *address);
 /* The IPv4 address of a name (or of text such as 10.0.2.2) and the port, from the VM's name servers by DNS. A name without a dot is first looked for in the
  * run-time configuration's search domain, any other at last; a dot at the end says that the name is whole. UK_INVALID: this cannot be a name.
  * UK_NOENT: there is no such name, or no server is known or reached. UK_CLOSED: the servers refuse or fail. UK_TIMEOUT: one that might know has not answered,
- * within 21 s at most, or until the deadline. */
+ * within 21 s at most once DHCP has an address, or until the deadline. */
 result_t uk_net_resolve(const char *name, uint16_t port, uint64_t deadline_ns, struct uk_net_address *address);
 
 #define UK_NET_ADDRESS_TEXT_BYTES_MAX 22

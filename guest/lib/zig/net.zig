@@ -4,7 +4,8 @@ const uk = @import("ukernel.zig");
 const abi = uk.abi;
 const calls = uk.calls;
 
-const needs: uk.Needs = .{ .kind = .net, .rights = @bitCast(abi.NetRights{ .connect = true, .listen = true }) };
+/// One capability of a kind is active at a time: whoever uses the network asks for all of it.
+pub const needs: uk.Needs = .{ .kind = .net, .rights = @bitCast(abi.NetRights{ .connect = true, .listen = true }) };
 
 /// An address from four numbers and a port.
 pub fn address(numbers: [4]u8, port: u16) abi.NetAddress {
@@ -43,6 +44,7 @@ pub fn formatAddress(buffer: *[address_text_bytes_max]u8, peer: abi.NetAddress) 
 }
 
 pub const resolve = @import("names.zig").resolve;
+pub const searchDomain = @import("names.zig").searchDomain;
 
 pub const Direction = enum(u64) { receive = 1, send = 2, both = 3 };
 
