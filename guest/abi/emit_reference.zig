@@ -29,7 +29,8 @@ pub fn reference(model: Model, allocator: Allocator, out: *Writer) !void {
         \\**Capabilities** are checked against the calling task's active set at each use. They are defence in depth inside one address
         \\space; the VM is the boundary.
         \\
-        \\**Versions.** Major and minor as in semantic versioning; before 1.0 a minor version may break. A kernel runs what was built for its
+        \\**Versions.** Major and minor as in semantic versioning; before 1.0 a minor version may break, and 0.1 is open until the
+        \\first release: what is added before that has no number of its own. A kernel runs what was built for its
         \\major and a minor not above its own.
         \\
         \\**Writing a workload.** `zig build sdk` in `guest` makes `zig-out/sdk`: `include` (`ukernel.h`; `uk.h`, `stdio.h`, `stdlib.h`,
