@@ -62,7 +62,7 @@ final class DeployChecks {
                 }
             }
         }
-        DiskVolumes.requireUnshared(service, target);
+        DiskVolumes.requireUnshared(service, target, volumes);
         new VolumeNesting(volumes, view).check(service, target);
     }
 

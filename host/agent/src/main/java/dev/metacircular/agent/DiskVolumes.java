@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.HashMap;
 import java.util.Map;
 
@@ -96,19 +97,20 @@ final class DiskVolumes {
         return System.getProperty("user.name", "mcp");
     }
 
-    /** A disk that one VM writes to while another has it is soon nobody's. */
-    static void requireUnshared(Service service, Target target) {
-        Map<String, Component> writers = new HashMap<>();
-        Map<String, Component> readers = new HashMap<>();
+    /** A disk that one VM writes to while another has it is soon nobody's, by whatever name each has it. */
+    static void requireUnshared(Service service, Target target, VolumeDirectories directories) {
+        Map<Object, Component> writers = new HashMap<>();
+        Map<Object, Component> readers = new HashMap<>();
         for (Service.Entry entry : service.components()) {
             Component component = entry.component();
             if (component.runtime() != RuntimeKind.UNIKERNEL) {
                 continue;
             }
             for (Volume volume : component.volumes()) {
-                Component other = writers.get(volume.source());
+                Object disk = identity(directories.place(service.id(component), volume));
+                Component other = writers.get(disk);
                 if (other == null && !volume.readOnly()) {
-                    other = readers.get(volume.source());
+                    other = readers.get(disk);
                 }
                 if (other != null && (target.includes(component.name()) || target.includes(other.name()))) {
                     throw refused(
@@ -117,8 +119,18 @@ final class DiskVolumes {
                             "is the disk of " + service.id(other) + " too, and one of them writes to it",
                             "give each its own file, or both read it only (:ro)");
                 }
-                (volume.readOnly() ? readers : writers).put(volume.source(), component);
+                (volume.readOnly() ? readers : writers).put(disk, component);
             }
+        }
+    }
+
+    /** What two names of one file have in common. */
+    private static Object identity(Path file) {
+        try {
+            Object key = Files.readAttributes(file, BasicFileAttributes.class).fileKey();
+            return key != null ? key : file;
+        } catch (IOException notThere) {
+            return file;
         }
     }
 

@@ -2,6 +2,7 @@ package dev.metacircular.agent;
 
 import dev.metacircular.contract.v1.CollectImagesResponse;
 import dev.metacircular.contract.v1.CollectedImage;
+import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.registry.ImageStore;
 import dev.metacircular.registry.PulledImage;
 import dev.metacircular.runtime.Image;
@@ -19,7 +20,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
- * Removes images that nothing needs. Only what the agent itself pulled is ever removed, and of it nothing that an instance of
+ * Removes images that nothing needs. Only what the agent itself brought is ever removed, and of it nothing that an instance of
  * anybody's was made from, that one of a component's last versions was deployed from, that bears a name which the agent did not pull it by, or
  * that came within a day.
  */
@@ -78,12 +79,6 @@ final class ImageCollection {
     }
 
     private List<Image> unneeded(Runtime runtime) {
-        List<PulledImage> rows = store.pulled().stream()
-                .filter(p -> p.runtime().equals(runtime.kind().toString()))
-                .toList();
-        if (rows.isEmpty()) {
-            return List.of();
-        }
         List<Image> images;
         List<Instance> instances;
         try {
@@ -91,6 +86,10 @@ final class ImageCollection {
             instances = runtime.listAll();
         } catch (RuntimeFailure e) {
             return List.of();
+        }
+        List<PulledImage> rows = rows(runtime);
+        if (runtime.kind() == RuntimeKind.UNIKERNEL && recordUnrecorded(images, rows)) {
+            rows = rows(runtime);
         }
         Set<String> present = images.stream().map(Image::id).collect(Collectors.toSet());
         Map<String, List<PulledImage>> byImage = rows.stream().collect(Collectors.groupingBy(PulledImage::image));
@@ -107,6 +106,29 @@ final class ImageCollection {
                             && names(pulls).containsAll(i.references());
                 })
                 .toList();
+    }
+
+    private List<PulledImage> rows(Runtime runtime) {
+        return store.pulled().stream()
+                .filter(p -> p.runtime().equals(runtime.kind().toString()))
+                .toList();
+    }
+
+    /**
+     * Nobody but the agent fills the store of guest images: one of which nothing is recorded lost its name to a later load, or a crash came
+     * between its pull and the record. It is young from now on. One that was loaded under a name stays.
+     */
+    private boolean recordUnrecorded(List<Image> images, List<PulledImage> rows) {
+        Set<String> recorded = rows.stream().map(PulledImage::image).collect(Collectors.toSet());
+        boolean any = false;
+        for (Image image : images) {
+            List<String> names = image.references().isEmpty() ? List.of("") : image.references();
+            if (!recorded.contains(image.id()) && names.stream().noneMatch(n -> n.startsWith("localhost/"))) {
+                names.forEach(n -> store.recordPulled(RuntimeKind.UNIKERNEL.toString(), image.id(), n));
+                any = true;
+            }
+        }
+        return any;
     }
 
     private static Set<String> names(List<PulledImage> rows) {

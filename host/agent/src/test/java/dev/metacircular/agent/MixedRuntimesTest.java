@@ -5,10 +5,12 @@ import static dev.metacircular.agent.TestNode.serving;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.metacircular.contract.v1.CollectedImage;
 import dev.metacircular.contract.v1.PsResponse;
 import dev.metacircular.contract.v1.StatusResponse;
 import dev.metacircular.model.Component;
 import dev.metacircular.model.ComponentId;
+import dev.metacircular.model.ImageRef;
 import dev.metacircular.model.Name;
 import dev.metacircular.model.PortMapping;
 import dev.metacircular.model.Problem;
@@ -19,12 +21,14 @@ import dev.metacircular.model.Volume;
 import dev.metacircular.runtime.FakeFaults.Fault;
 import dev.metacircular.runtime.FakeFaults.Operation;
 import dev.metacircular.runtime.FakeProgram;
+import dev.metacircular.runtime.Image;
 import dev.metacircular.runtime.Instance;
 import dev.metacircular.runtime.InstanceId;
 import dev.metacircular.runtime.RuntimeFailure.Kind;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -303,6 +307,27 @@ class MixedRuntimesTest {
     }
 
     @Test
+    void ofGuestImagesOnlyThoseThatALoadNamedStayWithoutARecord() {
+        Image lost = node.vms.install("localhost/worker:v1", FakeProgram.serves());
+        Image named = node.vms.install("localhost/worker:v1", FakeProgram.serves());
+        Image pulled = node.vms.pull(ImageRef.parse(IMAGE), (_, _, _) -> {});
+        Image somebodys = node.fake.pull(ImageRef.parse(IMAGE), (_, _, _) -> {});
+        ImageCollection collection = new ImageCollection(
+                node.runtimes,
+                node.registry.images(),
+                node.locks,
+                new EventLog(new RegistryLedger(node.registry), node.clock),
+                node.clock);
+        assertThat(collection.collect(false).getImagesList()).isEmpty();
+        node.clock.advance(Duration.ofDays(2));
+        assertThat(collection.collect(false).getImagesList())
+                .extracting(CollectedImage::getImage)
+                .containsExactlyInAnyOrder(lost.id(), pulled.id());
+        assertThat(node.vms.images()).extracting(Image::id).containsExactly(named.id());
+        assertThat(node.fake.images()).extracting(Image::id).containsExactly(somebodys.id());
+    }
+
+    @Test
     void aVmsVolumeIsARawDiskThatIsThere() throws IOException, InterruptedException {
         Path home = directory.resolve("services/shop");
         Problem.Kind conflict = Problem.Kind.CONFLICT;
@@ -325,18 +350,22 @@ class MixedRuntimesTest {
         refused(conflict, "leads out of", "", withDisk("link.img:/data"));
 
         Files.write(disk, new byte[1024]);
-        refused(
-                conflict,
-                "is the disk of shop/worker too",
-                ":ro",
-                service(
-                        "shop",
-                        vm("worker")
-                                .volumes(List.of(Volume.parse("data.img:/data")))
-                                .build(),
-                        vm("other")
-                                .volumes(List.of(Volume.parse("data.img:/data:ro")))
-                                .build()));
+        Files.createSymbolicLink(home.resolve("soft.img"), disk);
+        Files.createLink(home.resolve("hard.img"), disk);
+        for (String name : List.of("data.img", "data.img/", "soft.img", "hard.img")) {
+            refused(
+                    conflict,
+                    "is the disk of shop/worker too",
+                    ":ro",
+                    service(
+                            "shop",
+                            vm("worker")
+                                    .volumes(List.of(Volume.parse("data.img:/data")))
+                                    .build(),
+                            vm("other")
+                                    .volumes(List.of(Volume.parse(name + ":/data:ro")))
+                                    .build()));
+        }
         deployed(withDisk("data.img:/data"));
         assertThat(Files.size(disk)).isEqualTo(1024);
         assertThat(observed()).containsEntry("worker", "running");
