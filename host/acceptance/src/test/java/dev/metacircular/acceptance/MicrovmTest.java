@@ -33,7 +33,6 @@ final class MicrovmTest {
 
     @BeforeAll
     static void setUp() throws IOException {
-        endStaleResolver();
         registry = new ImageRegistry();
         for (String version : List.of("v1", "v2")) {
             Shell.run(Shell.podmanEnvironment(), EXAMPLE.resolve("make-images").toString(), registry.host(), version)
@@ -50,29 +49,6 @@ final class MicrovmTest {
     static void tearDown() {
         node.close();
         registry.close();
-    }
-
-    /**
-     * Podman 4.3 can leave the names of containers behind that are gone. For their sake its resolver goes on when the last container ends, in a
-     * network namespace that nobody enters any more, and containers that are started later ask nobody.
-     */
-    private static void endStaleResolver() throws IOException {
-        Path names = Shell.podmanSocket()
-                .resolve("../../containers/networks/aardvark-dns")
-                .normalize();
-        if (!Files.isDirectory(names) || !Shell.podman("ps", "-q").ok().out().isBlank()) {
-            return;
-        }
-        try (Stream<Path> left = Files.list(names)) {
-            for (Path file : left.toList()) {
-                if (file.endsWith("aardvark.pid")) {
-                    ProcessHandle.of(Long.parseLong(Files.readString(file).strip()))
-                            .filter(p -> p.info().command().orElse("").endsWith("/aardvark-dns"))
-                            .ifPresent(ProcessHandle::destroy);
-                }
-                Files.delete(file);
-            }
-        }
     }
 
     /** @param version of the counter's image */

@@ -256,6 +256,11 @@ final class AdoptingRuntime implements Runtime {
     }
 
     @Override
+    public List<String> heal() {
+        return backend.heal();
+    }
+
+    @Override
     public void close() {
         backend.close();
     }

@@ -9,6 +9,7 @@ import dev.metacircular.registry.Registry;
 import dev.metacircular.registry.RegistryEvent;
 import dev.metacircular.registry.RegistryException;
 import dev.metacircular.registry.Restored;
+import dev.metacircular.runtime.Runtime;
 import dev.metacircular.runtime.RuntimeFailure;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -172,6 +173,11 @@ final class Agent implements AutoCloseable {
                                 GONE_EVERY,
                                 () -> dropGone(view, runtimes)),
                         new Housekeeping.Chore(
+                                "the look for what a backend left",
+                                Duration.ZERO,
+                                LOOK_EVERY,
+                                () -> heal(runtimes, events)),
+                        new Housekeeping.Chore(
                                 "the collection of images", IMAGES_FIRST, IMAGES_EVERY, () -> images.collect(false))));
         Thread.startVirtualThread(observations::refreshAvailability);
         Thread.startVirtualThread(() -> Leftovers.collect(runtimes, transfers, unfinished));
@@ -188,6 +194,19 @@ final class Agent implements AutoCloseable {
         LOG.severe(message);
         return EventLog.event(
                 clock, config.alert().isPresent(), EventLog.Entry.ofNode(EventLog.Kind.REGISTRY_RESTORED, message));
+    }
+
+    private static void heal(Runtimes runtimes, EventLog events) {
+        for (Runtime runtime : runtimes.all()) {
+            try {
+                runtime.heal().forEach(what -> events.node(EventLog.Kind.RUNTIME_MENDED, what));
+            } catch (RuntimeFailure e) {
+                // That it cannot be asked is an event of its own.
+                if (e.kind() != RuntimeFailure.Kind.UNREACHABLE && e.kind() != RuntimeFailure.Kind.DEADLINE) {
+                    throw e;
+                }
+            }
+        }
     }
 
     /** In this order: what was asked to end and is in no later listing is gone. */

@@ -93,6 +93,8 @@ final class EventLog {
         RESTORED(Urgency.NONE),
         /** Something that the agent does from time to time failed, the first time. */
         HOUSEKEEPING_FAILED(Urgency.WARNING),
+        /** A backend's own fault was mended. */
+        RUNTIME_MENDED(Urgency.NONE),
         /** Images that nothing needed were removed. */
         IMAGES_COLLECTED(Urgency.NONE),
         RUNTIME_UNAVAILABLE(Urgency.URGENT),

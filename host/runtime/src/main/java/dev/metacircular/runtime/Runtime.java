@@ -170,6 +170,11 @@ public interface Runtime extends AutoCloseable {
     /** Takes away what instances that are gone have left in the backend, such as copies of their secrets; for an agent's start. */
     default void collect() {}
 
+    /** Mends what the backend's own faults have left and harms what runs; for every minute. Returns what was mended since the last time, in a line each. */
+    default List<String> heal() {
+        return List.of();
+    }
+
     @Override
     void close();
 }

@@ -309,6 +309,11 @@ public final class MicrovmRuntime implements Runtime {
     }
 
     @Override
+    public List<String> heal() {
+        return podman.heal();
+    }
+
+    @Override
     public void close() {
         podman.close();
     }

@@ -13,12 +13,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.LongSupplier;
+import java.util.stream.Stream;
 
 /**
  * What podman tells of itself and its node.
  *
  * @param ociRuntime what runs the containers: {@code crun}, {@code runc}
  * @param hybrid whether cgroup v2 is mounted beside v1, both with controllers
+ * @param roots podman's run root and graph root, empty where it does not tell them
  * @param controllers of cgroup v2, delegated to podman's user; none on v1, where an ordinary user can limit nothing
  */
 record NodeInfo(
@@ -27,7 +29,8 @@ record NodeInfo(
         boolean cgroupV2,
         List<String> controllers,
         String ociRuntime,
-        boolean hybrid) {
+        boolean hybrid,
+        List<Path> roots) {
     private static final Path CGROUPS = Path.of("/sys/fs/cgroup");
 
     static NodeInfo of(JsonNode info) {
@@ -44,7 +47,33 @@ record NodeInfo(
                 host.path("cgroupVersion").asText("").equals("v2"),
                 List.copyOf(controllers),
                 host.path("ociRuntime").path("name").asText(""),
-                isHybrid(cgroups));
+                isHybrid(cgroups),
+                roots(info.path("store")));
+    }
+
+    private static List<Path> roots(JsonNode store) {
+        return Stream.of("runRoot", "graphRoot")
+                .map(key -> store.path(key).asText(""))
+                .filter(path -> path.startsWith("/"))
+                .map(Path::of)
+                .toList();
+    }
+
+    Optional<Resolver> resolver() {
+        return rootless && roots.size() == 2
+                ? Optional.of(new Resolver(roots.getFirst(), roots.getLast()))
+                : Optional.empty();
+    }
+
+    /** What keeps these cgroup controllers from limiting anything; empty if all can. */
+    Optional<String> unenforceable(List<String> wanted) {
+        List<String> lacking = wanted.stream().filter(c -> !limits(c)).toList();
+        return lacking.isEmpty()
+                ? Optional.empty()
+                : Optional.of("cannot limit " + String.join(" and ", lacking) + ": "
+                        + (cgroupV2
+                                ? "the cgroup controllers are not delegated to podman's user"
+                                : "the node has cgroups v1, where an ordinary user cannot"));
     }
 
     /** As crun sees it: cgroup v2 mounted beside v1, and with controllers of its own. */
@@ -103,6 +132,30 @@ record NodeInfo(
         Cache(Libpod libpod, LongSupplier nanos) {
             this.libpod = libpod;
             this.nanos = nanos;
+        }
+
+        /** What podman told before, without asking it. */
+        Optional<NodeInfo> known() {
+            return entry.map(Entry::info);
+        }
+
+        /** Within the limit, and does not throw. */
+        Availability availability(Duration limit) {
+            try {
+                long begin = System.nanoTime();
+                String version = libpod.ping();
+                try {
+                    return get(limit.minusNanos(System.nanoTime() - begin)).judge();
+                } catch (RuntimeFailure e) {
+                    // What podman tells of itself takes it seconds on a busy node, and it does answer.
+                    if (e.kind() == Kind.DEADLINE && !version.isEmpty()) {
+                        return new Availability.Available("podman " + version, "");
+                    }
+                    throw e;
+                }
+            } catch (RuntimeFailure e) {
+                return new Availability.Unavailable(Libpod.message(e));
+            }
         }
 
         /** Within the limit; where podman takes longer to tell all, what was known before counts on, for as long again. */

@@ -28,6 +28,7 @@ import dev.metacircular.runtime.Usage;
 import dev.metacircular.runtime.UserIds;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -61,6 +62,7 @@ public final class PodmanRuntime implements Runtime {
     private final PodmanEvents events;
     private final Prober prober;
     private final ContainerUser users;
+    private final ContainerNames names;
     /** Listings cost podman much, and changes of many services at once would each ask for several. */
     private final SharedQuestion<List<Instance>> ours;
 
@@ -98,6 +100,7 @@ public final class PodmanRuntime implements Runtime {
         this.logs = new Logs(libpod, containers);
         this.exec = new PodmanExec(libpod);
         this.events = new PodmanEvents(libpod, options.socket(), kinds);
+        this.names = new ContainerNames(libpod, node);
         this.users = new ContainerUser(libpod, containers);
         this.prober = new Prober(containers, exec, carriages.isPresent());
         String labelled =
@@ -128,22 +131,7 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public Availability availability() {
-        try {
-            long begin = System.nanoTime();
-            String version = libpod.ping();
-            try {
-                return node.get(AVAILABILITY.minusNanos(System.nanoTime() - begin))
-                        .judge();
-            } catch (RuntimeFailure e) {
-                // What podman tells of itself takes it seconds on a busy node, and it does answer.
-                if (e.kind() == Kind.DEADLINE && !version.isEmpty()) {
-                    return new Availability.Available("podman " + version, "");
-                }
-                throw e;
-            }
-        } catch (RuntimeFailure e) {
-            return new Availability.Unavailable(Libpod.message(e));
-        }
+        return node.availability(AVAILABILITY);
     }
 
     @Override
@@ -268,24 +256,23 @@ public final class PodmanRuntime implements Runtime {
         if (wanted.isEmpty()) {
             return Optional.empty();
         }
-        NodeInfo info = node.get(options.deadlines().call());
-        List<String> lacking = wanted.stream().filter(c -> !info.limits(c)).toList();
-        return lacking.isEmpty()
-                ? Optional.empty()
-                : Optional.of("cannot limit " + String.join(" and ", lacking) + ": "
-                        + (info.cgroupV2()
-                                ? "the cgroup controllers are not delegated to podman's user"
-                                : "the node has cgroups v1, where an ordinary user cannot"));
+        return node.get(options.deadlines().call()).unenforceable(wanted);
     }
 
     @Override
     public void start(InstanceId instance) {
         mounts.requireUnmoved(instance);
-        change(
-                instance,
-                "start ",
-                Libpod.path("/containers/{}/start", instance.value()),
-                options.deadlines().work());
+        names.beforeStart();
+        try {
+            change(
+                    instance,
+                    "start ",
+                    Libpod.path("/containers/{}/start", instance.value()),
+                    options.deadlines().work());
+        } catch (RuntimeFailure e) {
+            names.afterFailedStart(e);
+            throw e;
+        }
     }
 
     @Override
@@ -457,9 +444,13 @@ public final class PodmanRuntime implements Runtime {
 
     @Override
     public List<Obstacle> obstacles() {
-        return carriages.isPresent()
-                ? List.of()
-                : node.get(options.deadlines().call()).obstacles();
+        if (carriages.isPresent()) {
+            return List.of();
+        }
+        List<Obstacle> all =
+                new ArrayList<>(node.get(options.deadlines().call()).obstacles());
+        names.fault().ifPresent(all::add);
+        return all;
     }
 
     @Override
@@ -487,6 +478,11 @@ public final class PodmanRuntime implements Runtime {
         if (carriages.isEmpty()) {
             secrets.sweep(Instant.MAX);
         }
+    }
+
+    @Override
+    public List<String> heal() {
+        return carriages.isEmpty() ? names.heal() : names.told();
     }
 
     @Override
