@@ -40,12 +40,13 @@ pub fn maskLegacyController() void {
 
 pub fn install() void {
     x86.wrmsr(x86.Msr.apic_base, x86.rdmsr(x86.Msr.apic_base) | 1 << 11);
+    // Enabled first: while it is not, a local vector stays masked whatever is written (SDM 3A, 12.4.7.2). KVM keeps to that, QEMU's own does not.
+    write(Register.spurious, 0x100 | @as(u32, traps.Vector.spurious));
     write(Register.task_priority, 0);
     write(Register.lint0, 1 << 16);
     write(Register.lint1, 1 << 16);
     write(Register.divide, 0xb);
     write(Register.timer, traps.Vector.timer);
-    write(Register.spurious, 0x100 | @as(u32, traps.Vector.spurious));
 }
 
 pub fn id() u32 {
