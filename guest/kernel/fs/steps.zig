@@ -6,7 +6,7 @@ pub fn addTests(b: *std.Build, abi: *std.Build.Module, test_step: *std.Build.Ste
     make.addFileArg(b.path("kernel/fs/make-test-images.sh"));
     const images = make.addOutputDirectoryArg("images");
     const module = b.createModule(.{
-        .root_source_file = b.path("kernel/fs/tests.zig"),
+        .root_source_file = b.path("kernel/fs_tests.zig"),
         .target = b.graph.host,
         // Safe and fast: the tests visit the images many thousand times.
         .optimize = .ReleaseSafe,

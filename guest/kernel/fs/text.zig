@@ -3,6 +3,7 @@
 //! Values are decoded in place: the results point into the text, which must stay.
 const std = @import("std");
 const abi = @import("abi");
+const ipv4 = @import("../net/ipv4.zig");
 
 pub const text_bytes_max = 64 << 10;
 pub const lines_max = 1024;
@@ -261,7 +262,7 @@ pub const Address = union(enum) {
         const address = dotted(value[0..slash]) orelse return null;
         const prefix = decimalUpTo(value[slash + 1 .. space], 32) orelse return null;
         const gateway = if (space == value.len) 0 else dotted(value[space + 1 ..]) orelse return null;
-        if (!isHost(address) or address >> 24 == 127) return null;
+        if (ipv4.group(address) or ipv4.loopback(address)) return null;
         return .{ .fixed = .{ .address = address, .prefix = @intCast(prefix), .gateway = gateway } };
     }
 };
@@ -278,19 +279,13 @@ pub const NameServers = struct {
 
     fn add(servers: *NameServers, value: []const u8) ?Reason {
         const address = dotted(value) orelse return .bad_value;
-        if (!isHost(address)) return .bad_value;
+        if (ipv4.group(address)) return .bad_value;
         if (servers.count == count_max) return .too_often;
         servers.addresses[servers.count] = address;
         servers.count += 1;
         return null;
     }
 };
-
-/// Neither this network, a group nor a reserved address.
-fn isHost(address: u32) bool {
-    const first = address >> 24;
-    return first != 0 and first < 224;
-}
 
 /// Labels of 1 to 63 letters, digits, hyphens and underscores, 253 bytes at most together.
 fn isDomain(value: []const u8) bool {
