@@ -29,7 +29,7 @@ done
     -- $pairs data/link:text data/loop:loop bad/inode! bad/directory! bad/chunks!
 {
     echo "ukernel-config 1"
-    for word in wall block input corrupt; do echo "arg $word"; done
+    for word in wall names block input corrupt; do echo "arg $word"; done
     echo "wall_ns 1790000000000000000"
     echo "nameserver 10.0.0.53"
     echo "seed 0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"

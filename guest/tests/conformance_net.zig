@@ -386,7 +386,7 @@ fn options() void {
 /// The runner's configuration names one.
 fn nameServers() void {
     var server: abi.NetAddress = .{};
-    if (conformance.provided.wall) {
+    if (conformance.provided.names) {
         t.ok(@src(), .net_name_server, .{ 0, 0, &server });
         t.expectEqual(@src(), 10 | 53 << 24, server.low, "the name server");
         t.expectEqual(@src(), 53, server.port, "its port");
