@@ -90,6 +90,11 @@ printf 'content\nmore' > "$work/disk"
 truncate -s 1048576 "$work/disk"
 workload fails 'exit 3 0 ' '^boom'
 workload long_line 'exit 0 0 ' '^end'
+tr -d '\r' < "$work/log" > "$work/lines"
+if awk 'length == 40000 && !/[^x]/ { whole++ } END { exit whole != 1 }' "$work/lines"; then passed=$((passed + 1)); else
+    failed=$((failed + 1))
+    echo "FAIL the workload long_line: its line of 40,000 is not whole"
+fi
 workload panic 'exit 139 3 ' 'writing to nowhere'
 STOP_AFTER=1 workload runs 'exit 0 0 ' ''
 STOP_AFTER=1 workload flood 'exit 143 2 ' '^flood 00000000000000000020 '
