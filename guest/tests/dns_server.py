@@ -36,9 +36,9 @@ def record(name):
     return wire(name) + struct.pack(">HHIH", 5, 1, 60, len(wire(value))) + wire(value)
 
 
-def answer(number, name, code=0, records=(), flags=0x8180):
+def answer(number, name, code=0, records=(), flags=0x8180, kind=1):
     head = struct.pack(">HHHHHH", number, flags | code, 1, len(records), 0, 0)
-    return head + wire(name) + b"\0\1\0\1" + b"".join(records)
+    return head + wire(name) + struct.pack(">HH", kind, 1) + b"".join(records)
 
 
 def reply(number, name, count):
@@ -77,7 +77,13 @@ while True:
     while question[at]:
         labels.append(question[at + 1 : at + 1 + question[at]].decode())
         at += 1 + question[at]
-    name = ".".join(labels)
+    name = ".".join(labels).lower()
+    kind = struct.unpack(">H", question[at + 1 : at + 3])[0]
+    if kind != 1:
+        # There are no IPv6 addresses, but for the names that nobody answers.
+        if name != "silent.test":
+            ours.sendto(answer(struct.unpack(">H", question[:2])[0], name, 0 if name in ADDRESSES else 3, kind=kind), peer)
+        continue
     asked[name] = asked.get(name, 0) + 1
     for datagram, is_ours in reply(struct.unpack(">H", question[:2])[0], name, asked[name]):
         (ours if is_ours else other).sendto(datagram, peer)

@@ -13,14 +13,14 @@ fn print(comptime format: []const u8, values: anytype) void {
     _ = linux.write(1, text.ptr, text.len);
 }
 
-fn ok(what: []const u8, holds: bool) void {
+pub fn ok(what: []const u8, holds: bool) void {
     if (holds) passed += 1 else {
         failed += 1;
         print("FAIL {s}\n", .{what});
     }
 }
 
-fn errorIs(what: []const u8, answer: usize, wanted: E) void {
+pub fn errorIs(what: []const u8, answer: usize, wanted: E) void {
     const got = linux.errno(answer);
     if (got == wanted) passed += 1 else {
         failed += 1;
@@ -228,6 +228,7 @@ pub fn main() u8 {
     files();
     signals();
     futexes();
+    @import("linux_sockets.zig").run();
     errorIs("a call that there is no more", linux.syscall0(.get_kernel_syms), .NOSYS);
     print("{d} passed, {d} failed\n", .{ passed, failed });
     return if (failed == 0) 9 else 1;

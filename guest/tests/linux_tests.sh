@@ -50,7 +50,7 @@ else
     echo "FAIL linux-calls on Linux itself"
     sed 's/^/    /' "$work/log"
 fi
-image calls /bin/linux-calls "arg linux-calls"
+image calls /bin/linux-calls "arg linux-calls" "capability net"
 for vcpus in 1 4; do
     RECORDS=1 expect "calls, $vcpus processors" 'exit 9 1 ' '^[1-9][0-9]* passed, 0 failed' calls $vcpus 64 60
     holds "calls, $vcpus processors" 'system call 177 (get_kernel_syms) is not served: thread 1 (linux-calls), pc'

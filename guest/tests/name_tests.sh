@@ -1,5 +1,5 @@
 #!/bin/sh
-# Names to addresses in a guest, by a name server of the test's own behind QEMU's user-mode network: name_tests.sh
+# Names to addresses in a guest, from our own programs and ordinary ones of Linux, by a name server of the test's own behind QEMU's user-mode network: name_tests.sh
 # Needs network namespaces; says NOT RUN where they are missing. Prints failures and at last "N passed, N failed"; 0 when nothing failed.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -53,6 +53,38 @@ pack() { # image workload argument...
 pack names net-names $(sed 's/ .*//' "$work/wanted")
 pack ask workloads ask host.test 8053
 
+# Ordinary Linux programs, by their own resolvers: musl's, and Go's where there is a go command.
+ordinary="localhost db whole.test alias.test late.test nobody"
+printf '%s\n' "localhost 127.0.0.1" "db 10.1.0.1" "whole.test 10.1.0.2" "alias.test 10.1.0.3" "late.test 10.1.0.6" "nobody failed" > "$work/ordinary"
+linux() { # image program argument...
+    image=$1 program=$2
+    shift 2
+    for argument in "$@"; do set -- "$@" "arg $argument"; shift; done
+    mkdir -p "$work/$image-root/bin"
+    cp "$program" "$work/$image-root/bin/$image"
+    "$here/linux-image" "$work/$image" "$work/$image-root" "/bin/$image" "arg $image" "$@" "capability net"
+}
+# shellcheck disable=SC2086
+linux musl "$tools/linux-names" $ordinary
+linux fetch "$tools/linux-names" -c host.test 8053
+if [ -x /bin/busybox ] && ! ldd /bin/busybox > /dev/null 2>&1; then
+    mkdir -p "$work/busybox-root/etc"
+    : > "$work/busybox-root/etc/resolv.conf"
+    linux busybox /bin/busybox cat /etc/resolv.conf /etc/hosts /etc/hostname
+else
+    echo "not run: DHCP's name server: no static /bin/busybox here (package busybox-static)"
+fi
+go=no
+if command -v go > /dev/null; then
+    go=yes
+    GO111MODULE=off GOFLAGS='' GOTOOLCHAIN=local CGO_ENABLED=0 GOCACHE="${GOCACHE:-${HOME:-/tmp}/.cache/go-build}" \
+        timeout 300 go build -trimpath -o "$work/linux-names-go" "$here/linux_names.go"
+    # shellcheck disable=SC2086
+    linux go "$work/linux-names-go" $ordinary http://host.test:8053/
+else
+    echo "not run: Go: no go command here"
+fi
+
 # shellcheck disable=SC2016
 $namespace sh -c '
     here=$1 work=$2
@@ -67,9 +99,17 @@ $namespace sh -c '
     done
     CONFIG=$work/configuration NET=user "$here/boot.sh" "$work/names" 2 64 60 > "$work/names.log" 2>&1 || true
     CONFIG=$work/configuration NET=user STOP_AFTER=2 "$here/boot.sh" "$work/ask" 1 64 60 > "$work/ask.log" 2>&1 || true
+    CONFIG=$work/configuration KERNEL=$3 NET=user
+    export CONFIG KERNEL NET
+    "$here/boot.sh" "$work/musl" 1 64 60 > "$work/musl.log" 2>&1 || true
+    "$here/boot.sh" "$work/fetch" 2 64 60 > "$work/fetch.log" 2>&1 || true
+    [ $4 = no ] || "$here/boot.sh" "$work/go" 2 128 60 > "$work/go.log" 2>&1 || true
+    # What DHCP tells, where the configuration names nobody: QEMU answers there itself, and knows no such name.
+    unset CONFIG
+    "$here/boot.sh" "$work/busybox" 1 64 60 > "$work/busybox.log" 2>&1 || true
     kill $names $web
     wait
-' sh "$here" "$work" || true
+' sh "$here" "$work" "$here/../zig-out/kernel/ukernel-full.elf" $go || true
 
 passed=0 failed=0
 check() { # what log line
@@ -82,5 +122,16 @@ check() { # what log line
 while read -r line; do check "a name" names "$line"; done < "$work/wanted"
 check "the end" names "exit 0 0 the first task ended"
 check "a question by name, over TCP" ask "HTTP/1.0 200 OK"
+while read -r line; do
+    check "a name by musl" musl "$line"
+    [ $go = no ] || check "a name by Go" go "$line"
+done < "$work/ordinary"
+check "the name of the machine" musl "host musl"
+check "a Linux program's question by name, over TCP" fetch "HTTP/1.0 200 OK"
+if [ $go = yes ]; then
+    check "a Go program's question by name, over TCP" go "HTTP/1.0 200 OK"
+    check "Go's own connections" go "100 connections, then true"
+fi
+if [ -x /bin/busybox ] && ! ldd /bin/busybox > /dev/null 2>&1; then check "DHCP's name server" busybox "nameserver 10.0.2.3"; fi
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

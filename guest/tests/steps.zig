@@ -63,6 +63,19 @@ fn addLinuxProgram(b: *std.Build, step: *std.Build.Step) void {
     });
     const install = b.addInstallArtifact(program, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } });
     step.dependOn(&install.step);
+
+    // One with a C library, whose resolver is musl's.
+    const names = b.addExecutable(.{
+        .name = "linux-names",
+        .root_module = b.createModule(.{
+            .target = b.resolveTargetQuery(.{ .cpu_arch = .x86_64, .os_tag = .linux, .abi = .musl, .cpu_model = .{ .explicit = &std.Target.x86.cpu.x86_64 } }),
+            .optimize = .ReleaseSmall,
+            .strip = true,
+            .link_libc = true,
+        }),
+    });
+    names.root_module.addCSourceFile(.{ .file = b.path("tests/linux_names.c"), .flags = &.{ "-std=gnu17", "-Wall", "-Wextra", "-Werror" } });
+    step.dependOn(&b.addInstallArtifact(names, .{ .dest_dir = .{ .override = .{ .custom = "tests" } } }).step);
 }
 
 /// The network stack on a tap device of the host.

@@ -2,6 +2,7 @@
 const std = @import("std");
 const uk = @import("ukernel");
 const posix = @import("posix");
+const host_files = @import("host_files.zig");
 const procfs = @import("procfs.zig");
 const time = @import("time.zig");
 const stats = @import("stat.zig");
@@ -102,12 +103,19 @@ fn openName(name: *const Name, flags: O, status: u32, mode: u16) Error!*Open {
         if (!std.mem.eql(u8, name.normal, "/proc") and !std.mem.eql(u8, name.normal, "/sys")) return error.ENOENT;
     }
     const writes = status & open_file.Status.access_mask != 0 or flags.TRUNC;
-    const handle = openImage(name.raw, .{ .no_follow = flags.NOFOLLOW, .directory = flags.DIRECTORY }) catch |failure|
+    if (paths.below(name.normal, "/etc") != null) if (try host_files.instead(name.normal)) |object| return openText(name, object, status, writes);
+    const handle = openImage(name.raw, .{ .no_follow = flags.NOFOLLOW, .directory = flags.DIRECTORY }) catch |failure| {
+        if (failure == error.ENOENT) if (try host_files.otherwise(name.normal)) |object| return openText(name, object, status, writes);
         return if (failure == error.ENOENT and flags.CREAT) error.EROFS else failure;
+    };
     var stat: abi.IoStat = .{};
     check(uk.calls.io_stat(handle, &stat)) catch |failure| {
         _ = uk.calls.io_close(handle);
         return failure;
+    };
+    if (stat.kind == .file and stat.bytes == 0) if (try host_files.otherwise(name.normal)) |object| {
+        _ = uk.calls.io_close(handle);
+        return openText(name, object, status, writes);
     };
     const refused: ?Error = if (flags.CREAT and flags.EXCL)
         error.EEXIST
@@ -122,6 +130,13 @@ fn openName(name: *const Name, flags: O, status: u32, mode: u16) Error!*Open {
         return failure;
     }
     return open_file.create(.{ .image = .{ .handle = handle, .kind = stat.kind } }, status, name.normal);
+}
+
+fn openText(name: *const Name, object: open_file.Object, status: u32, writes: bool) Error!*Open {
+    const open = try open_file.create(object, status, name.normal);
+    if (!writes) return open;
+    open.release();
+    return error.EROFS;
 }
 
 fn openMemory(name: *const Name, place: paths.InMemory, flags: O, status: u32, mode: u16) Error!*Open {
@@ -250,16 +265,19 @@ fn enter(path: []const u8) void {
 pub fn beginIn(path: []const u8) void {
     var name: Name = .{};
     name.set(std.os.linux.AT.FDCWD, path) catch return;
-    const stat = statusOf(&name, true) catch return;
-    if (stat.mode & 0o170000 == 0o040000) enter(name.normal);
+    enterNamed(&name) catch {};
+}
+
+fn enterNamed(name: *const Name) Error!void {
+    const stat = try statusOf(name, true);
+    if (stat.mode & 0o170000 != 0o040000) return error.ENOTDIR;
+    enter(name.normal);
 }
 
 pub fn chdir(call: Call) Error!u64 {
     var name: Name = .{};
     try name.read(std.os.linux.AT.FDCWD, call.arg(0));
-    const stat = try statusOf(&name, true);
-    if (stat.mode & 0o170000 != 0o040000) return error.ENOTDIR;
-    enter(name.normal);
+    try enterNamed(&name);
     return 0;
 }
 

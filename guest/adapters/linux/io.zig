@@ -3,6 +3,7 @@ const std = @import("std");
 const uk = @import("ukernel");
 const posix = @import("posix");
 const files = @import("files.zig");
+const message = @import("message.zig");
 const signals = @import("signals.zig");
 const abi = uk.abi;
 const limits = posix.limits;
@@ -57,11 +58,18 @@ fn vectors(call: Call, direction: Direction, first_offset: ?u64) Error!u64 {
     defer open.release();
     const count = call.arg(2);
     if (count > limits.vectors_max) return error.EINVAL;
+    // Each part would be a datagram of its own: sendmsg and recvmsg join them.
+    if (count > 1 and open.object == .inet) {
+        if (open.object.inet.kind == .udp) return error.EOPNOTSUPP;
+        if (direction == .write) return message.sendParts(call, open, call.arg(1), count, 0);
+    }
     var done: u64 = 0;
     for (0..@intCast(count)) |index| {
         const vector = user.get(Vector, call.arg(1) +% index * @sizeOf(Vector)) catch |failure| return if (done > 0) done else failure;
         if (vector.bytes > std.math.maxInt(i64)) return error.EINVAL;
         if (vector.bytes == 0) continue;
+        // What is there is enough: the next part is not waited for.
+        if (done > 0 and direction == .read and open.ready() & open_file.Ready.in == 0) break;
         const offset = if (first_offset) |offset| offset + done else null;
         const part = transfer(call, open, direction, vector.address, vector.bytes, offset) catch |failure| return if (done > 0) done else failure;
         done += part;
@@ -284,6 +292,8 @@ pub fn ioctl(call: Call) Error!u64 {
         },
         readable_bytes_ioctl => try user.put(u32, call.arg(2), switch (open.object) {
             .pipe_read => |end| end.count,
+            // The kernel does not tell how much: it is no less.
+            .inet => |inet| @intFromBool(inet.ready() & open_file.Ready.in != 0),
             else => return error.ENOTTY,
         }),
         close_on_exec_ioctl => try open_file.setCloseOnExec(call.int(0), true),

@@ -31,7 +31,10 @@ fn look(number: i32, wanted: u32, first_ns: *u64) u32 {
     const open = open_file.get(number) catch return invalid;
     defer open.release();
     const now = open.ready() & (wanted | epoll.Flags.always);
-    if (now == 0) first_ns.* = @min(first_ns.*, open.deadlineNs());
+    if (now == 0) {
+        open.expect(wanted);
+        first_ns.* = @min(first_ns.*, open.deadlineNs());
+    }
     return now;
 }
 

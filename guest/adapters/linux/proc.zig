@@ -62,11 +62,16 @@ const Names = extern struct {
 /// What programs compare to know which calls are there.
 const release = "6.1.0-ukernel";
 
+/// The workload's name is the machine's.
+pub fn hostName() []const u8 {
+    const name = std.mem.span(@as([*:0]const u8, @ptrFromInt(uk.startup().name)));
+    return name[0..@min(name.len, 64)];
+}
+
 pub fn uname(call: Call) Error!u64 {
     var names: Names = .{};
-    const name = std.mem.span(@as([*:0]const u8, @ptrFromInt(uk.startup().name)));
     inline for (.{ &names.system, &names.node, &names.release, &names.version, &names.machine, &names.domain }, .{
-        "Linux", name, release, "#1 metacircular", "x86_64", "(none)",
+        "Linux", hostName(), release, "#1 metacircular", "x86_64", "(none)",
     }) |field, text| {
         const bytes = text[0..@min(text.len, field.len - 1)];
         @memcpy(field[0..bytes.len], bytes);

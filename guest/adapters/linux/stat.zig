@@ -56,6 +56,7 @@ pub fn of(open: *open_file.Open) Error!Stat {
         .text => .{ .device = device_others, .inode = 6, .mode = Mode.file | 0o444 },
         .pipe_read, .pipe_write => |pipe| .{ .device = device_others, .inode = @intFromPtr(pipe), .mode = Mode.fifo | 0o600 },
         .pair => |pair| .{ .device = device_others, .inode = @intFromPtr(pair.in), .mode = 0o140000 | 0o600 },
+        .inet => |inet| .{ .device = device_others, .inode = @intFromPtr(inet), .mode = 0o140000 | 0o600 },
         .event, .timer, .epoll => .{ .device = device_others, .inode = 7, .mode = 0o600 },
     };
 }

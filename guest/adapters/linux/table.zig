@@ -10,7 +10,9 @@ const memory = @import("memory.zig");
 const poll = @import("poll.zig");
 const proc = @import("proc.zig");
 const signals = @import("signals.zig");
+const message = @import("message.zig");
 const socket = @import("socket.zig");
+const socket_options = @import("socket_options.zig");
 const stat = @import("stat.zig");
 const time = @import("time.zig");
 const abi = uk.abi;
@@ -40,9 +42,18 @@ const list = [_]struct { Name, Server }{
     .{ .recvfrom, &socket.recvfrom },
     .{ .shutdown, &socket.shutdown },
     .{ .getsockname, &socket.getsockname },
-    .{ .getpeername, &socket.getsockname },
-    .{ .setsockopt, &socket.setsockopt },
-    .{ .getsockopt, &socket.getsockopt },
+    .{ .getpeername, &socket.getpeername },
+    .{ .setsockopt, &socket_options.setsockopt },
+    .{ .getsockopt, &socket_options.getsockopt },
+    .{ .socket, &socket.socket },
+    .{ .bind, &socket.bind },
+    .{ .listen, &socket.listen },
+    .{ .accept, &socket.accept },
+    .{ .accept4, &socket.accept4 },
+    .{ .connect, &socket.connect },
+    .{ .sendmsg, &message.sendmsg },
+    .{ .sendmmsg, &message.sendmmsg },
+    .{ .recvmsg, &message.recvmsg },
     .{ .sched_yield, &clone.sched_yield },         .{ .mremap, &memory.mremap },
     .{ .msync, &memory.nothing },                  .{ .mincore, &memory.mincore },
     .{ .madvise, &memory.madvise },                .{ .dup, &io.dup },
@@ -136,7 +147,7 @@ pub fn serve(thread: *Thread, frame: *abi.TaskFrame) ?u64 {
 /// Calls that SA_RESTART makes again; those with a time limit or for waiting on several things always say EINTR.
 fn mayRestart(number: u64, frame: *const abi.TaskFrame) bool {
     return switch (@as(Name, @enumFromInt(number))) {
-        .read, .readv, .write, .writev, .sendto, .recvfrom, .sendfile, .open, .openat => true,
+        .read, .readv, .write, .writev, .sendto, .recvfrom, .sendmsg, .recvmsg, .accept, .accept4, .sendfile, .open, .openat => true,
         .futex => frame.r10 == 0,
         else => false,
     };

@@ -70,6 +70,7 @@ pub const Epoll = struct {
         // One that has fired once is disarmed, for errors too.
         if (wanted == 0) return 0;
         const now = member.open.ready() & (wanted | Flags.always);
+        member.open.expect(wanted & ~now);
         if (now == 0) return 0;
         if (member.events & Flags.edge != 0 and member.seen != null and member.seen.? == member.open.activity()) return 0;
         return now;

@@ -47,14 +47,32 @@ pub const Error = error{
     EALREADY,
     EAFNOSUPPORT,
     ENOTSOCK,
+    EMSGSIZE,
+    EISCONN,
+    EINPROGRESS,
+    EADDRNOTAVAIL,
+    ENOPROTOOPT,
+    EPROTONOSUPPORT,
+    EDESTADDRREQ,
 };
+
+pub fn numberOf(failure: Error) u16 {
+    return switch (failure) {
+        inline else => |each| @intFromEnum(@field(std.os.linux.E, @errorName(each)[1..])),
+    };
+}
 
 /// What a call answers: the negative error number.
 pub fn answer(failure: Error) u64 {
-    const number: i64 = switch (failure) {
-        inline else => |each| @intFromEnum(@field(std.os.linux.E, @errorName(each)[1..])),
+    return @bitCast(-@as(i64, numberOf(failure)));
+}
+
+/// As `of`, of a socket.
+pub fn ofNet(failure: abi.Failure) Error {
+    return switch (failure) {
+        error.TooLong => error.EMSGSIZE,
+        else => of(failure),
     };
-    return @bitCast(-number);
 }
 
 /// The kernel's detail as a Linux program knows it.

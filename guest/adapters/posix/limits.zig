@@ -23,6 +23,10 @@ pub const pipes_max: u32 = 256;
 pub const pipe_bytes: u32 = 64 * 1024;
 /// A write of so many bytes or fewer is not torn.
 pub const pipe_atomic_bytes: u32 = 4096;
+/// Sockets of the network.
+pub const inets_max: u32 = 1024;
+/// How long a connection that is not to be waited for waits for the VM's own address.
+pub const address_wait_ns: u64 = 10_000_000_000;
 pub const events_max: u32 = 256;
 pub const timers_max: u32 = 256;
 pub const epolls_max: u32 = 64;

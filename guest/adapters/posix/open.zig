@@ -10,6 +10,7 @@ const pipe = @import("pipe.zig");
 const event = @import("event.zig");
 const epoll = @import("epoll.zig");
 const tmpfs = @import("tmpfs.zig");
+const inet = @import("inet.zig");
 const Error = errno.Error;
 
 pub const Image = struct { handle: abi.Handle, kind: abi.IoKind };
@@ -31,6 +32,7 @@ pub const Object = union(enum) {
     pipe_read: *pipe.Pipe,
     pipe_write: *pipe.Pipe,
     pair: Pair,
+    inet: *inet.Inet,
     event: *event.Event,
     timer: *event.Timer,
     epoll: *epoll.Epoll,
@@ -52,6 +54,7 @@ pub const Ready = struct {
     pub const out: u32 = 4;
     pub const err: u32 = 8;
     pub const hup: u32 = 0x10;
+    pub const read_hup: u32 = 0x2000;
 };
 
 pub const Open = struct {
@@ -106,6 +109,7 @@ pub const Open = struct {
                 pair.in.closeReader();
                 pair.out.closeWriter();
             },
+            .inet => |each| each.close(),
             .event => |each| each.close(),
             .timer => |each| each.close(),
             .epoll => |each| each.close(),
@@ -135,6 +139,7 @@ pub const Open = struct {
             .random => fillRandom(address, most),
             .pipe_read => |end| end.read(address, most, open.isNonBlock()),
             .pair => |pair| pair.in.read(address, most, open.isNonBlock()),
+            .inet => |each| @min(most, try each.receive(address, most, each.receiveDeadline(open.isNonBlock()), null)),
             .pipe_write => error.EBADF,
             .event => |each| each.read(address, most, open.isNonBlock()),
             .timer => |each| each.read(address, most, open.isNonBlock()),
@@ -184,6 +189,7 @@ pub const Open = struct {
             .pipe_read => error.EBADF,
             .pipe_write => |end| end.write(address, most, open.isNonBlock()),
             .pair => |pair| pair.out.write(address, most, open.isNonBlock()),
+            .inet => |each| each.send(address, most, each.sendDeadline(open.isNonBlock()), null),
             .event => |each| each.write(address, most, open.isNonBlock()),
             .timer, .epoll => error.EINVAL,
             .memory => |node| blk: {
@@ -204,6 +210,7 @@ pub const Open = struct {
             .pipe_read => |end| end.readyToRead(),
             .pipe_write => |end| end.readyToWrite(),
             .pair => |pair| pair.in.readyToRead() | pair.out.readyToWrite(),
+            .inet => |each| each.ready(),
             .event => |each| each.ready(),
             .timer => |each| each.ready(),
             .epoll => |each| if (each.hasReady()) Ready.in else 0,
@@ -217,10 +224,16 @@ pub const Open = struct {
         return switch (open.object) {
             .pipe_read, .pipe_write => |end| end.activity,
             .pair => |pair| pair.in.activity +% pair.out.activity,
+            .inet => |each| each.activity,
             .event => |each| each.activity,
             .timer => |each| each.activityNow(),
             else => 0,
         };
+    }
+
+    /// A poll has found it not ready in these ways, and waits for a change.
+    pub fn expect(open: *Open, missing: u32) void {
+        if (open.object == .inet and missing != 0) open.object.inet.arm(missing);
     }
 
     /// When it becomes ready by itself.

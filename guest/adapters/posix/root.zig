@@ -5,6 +5,7 @@ pub const user = @import("user.zig");
 pub const wait = @import("wait.zig");
 pub const open = @import("open.zig");
 pub const pipe = @import("pipe.zig");
+pub const inet = @import("inet.zig");
 pub const event = @import("event.zig");
 pub const epoll = @import("epoll.zig");
 pub const tmpfs = @import("tmpfs.zig");
