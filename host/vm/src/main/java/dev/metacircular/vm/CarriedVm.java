@@ -83,7 +83,7 @@ public record CarriedVm(
 
     /** Finds out whether KVM works for whoever runs the command: it boots a test guest that prints one word and ends. */
     public static final class KvmTrial {
-        /** What the test guest prints, nothing else, where KVM works at a processor's speed within two seconds. */
+        /** What the test guest prints, nothing else, where KVM works. At a processor's speed that takes a tenth of a second of its time. */
         public static final String WORKS = KvmProbe.EXPECTED;
 
         private KvmTrial() {}

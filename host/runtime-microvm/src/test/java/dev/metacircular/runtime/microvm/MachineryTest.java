@@ -108,7 +108,8 @@ final class MachineryTest {
                     assertThat(o.what()).contains("Permission denied");
                     assertThat(o.mend()).contains("usermod -aG kvm " + user);
                 });
-        assertThat(Machinery.obstacle("no answer from a test guest within 2 s").mend())
+        assertThat(Machinery.obstacle("no answer from a test guest within 5 s of a processor's time")
+                        .mend())
                 .contains("nested")
                 .doesNotContain("usermod");
         assertThat(machinery(Optional.empty(), EMULATION).obstacle())
