@@ -20,7 +20,7 @@ final class FaultRunTest {
         if (!Node.ROOT) {
             System.out.println("NOT RUN: FaultRunTest with a full disk: a disk of its own needs root");
         }
-        try (FaultWorld world = new FaultWorld()) {
+        try (FaultWorld world = FaultWorld.open()) {
             FaultRun run = new FaultRun(new FaultRun.Options(seed, kills, gone), world);
             run.run();
             System.out.println("seed " + seed + ": " + run.summary());

@@ -43,7 +43,21 @@ final class FaultWorld implements AutoCloseable {
     private final Path directory;
     private final List<Path> mounts = new ArrayList<>();
 
-    FaultWorld() {
+    /** @return one that is populated; nothing is left of one that cannot be */
+    static FaultWorld open() {
+        FaultWorld world = new FaultWorld();
+        try {
+            world.node.start();
+            world.node.add();
+            world.populate();
+            return world;
+        } catch (RuntimeException | Error e) {
+            world.close();
+            throw e;
+        }
+    }
+
+    private FaultWorld() {
         v1 = TestImages.make("acceptance-faults", "v1", TestImages.SERVES);
         v2 = TestImages.make("acceptance-faults", "v2", TestImages.SERVES);
         try {
@@ -54,12 +68,9 @@ final class FaultWorld implements AutoCloseable {
             if (Node.ROOT) {
                 mountSmallDisk(node.agentDirectory());
             }
-            node.start();
-            node.add();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-        populate();
     }
 
     /** A disk of its own, which can be filled without harm to anybody. */

@@ -266,7 +266,7 @@ final class Node implements AutoCloseable {
         }
     }
 
-    /** One container as podman itself tells it, whatever the agent says. */
+    /** One container as podman itself tells it, whatever the agent says; a microVM's has no image of podman's, and its label tells. */
     record Container(
             String id, String name, String service, String component, String image, String state, String startedAt) {}
 
@@ -281,7 +281,7 @@ final class Node implements AutoCloseable {
                         c.get("Names").get(0).asText(),
                         c.get("Labels").get("dev.metacircular.service").asText(),
                         c.get("Labels").get("dev.metacircular.component").asText(),
-                        c.get("Image").asText(),
+                        imageOf(c),
                         c.get("State").asText(),
                         c.get("StartedAt").asText()));
             }
@@ -290,6 +290,11 @@ final class Node implements AutoCloseable {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    private static String imageOf(JsonNode container) {
+        boolean carried = container.get("Labels").has("dev.metacircular.runtime");
+        return (carried ? container.get("Labels").get("dev.metacircular.image") : container.get("Image")).asText();
     }
 
     /** Component to its only container; fails if one has several. */
