@@ -33,8 +33,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
  * Finds out whether KVM works inside a carrier, by booting a test guest there: the agent itself may be kept from the device, and on some
- * nested hosts KVM is there and a thousand times too slow. Tried in the background: where it works once for each boot of the node and each
- * VMM, else once for each start of the agent.
+ * nested hosts KVM is there and a thousand times too slow. Tried in the background, once for each boot of the node and each VMM; where it does
+ * not work, again when the agent starts an hour later, or with other groups, or after the device's owner or mode changed.
  */
 final class KvmTrial {
     private static final System.Logger LOG = System.getLogger(KvmTrial.class.getName());
@@ -47,6 +47,8 @@ final class KvmTrial {
 
     private static final Name NAME = Name.of("mc-kvm-trial");
     private static final Path BOOT = Path.of("/proc/sys/kernel/random/boot_id");
+    private static final Path DEVICE = Path.of("/dev/kvm");
+    private static final Duration FAILURE_HOLDS = Duration.ofHours(1);
     private static final Duration LIMIT = Duration.ofSeconds(60);
     private static final Duration RETRY = Duration.ofMinutes(5);
     private static final Duration PATIENCE = Duration.ofSeconds(10);
@@ -210,7 +212,7 @@ final class KvmTrial {
                 state.root(),
                 command,
                 Carrier.mounts(state, program),
-                List.of(Path.of("/dev/kvm")),
+                List.of(DEVICE),
                 Set.of("SETPCAP"),
                 Map.of(Carrier.LABEL, key));
     }
@@ -230,21 +232,35 @@ final class KvmTrial {
     private static String key(Path program) {
         try {
             return Files.readString(BOOT).strip() + " " + program + " "
-                    + Files.getLastModifiedTime(program).toMillis();
+                    + Files.getLastModifiedTime(program).toMillis() + " "
+                    + Files.getAttribute(DEVICE, "unix:uid") + " "
+                    + Files.getAttribute(DEVICE, "unix:gid") + " "
+                    + Files.getAttribute(DEVICE, "unix:mode") + groups();
         } catch (IOException e) {
             return "unknown";
         }
     }
 
-    /** Only that it works is taken from an earlier process: what keeps it from working can be mended. */
+    /** Of this process; nothing mends what keeps it from the device but another one, or the device. */
+    private static String groups() throws IOException {
+        return Files.readAllLines(Path.of("/proc/self/status")).stream()
+                .filter(l -> l.startsWith("Groups:"))
+                .findFirst()
+                .map(l -> l.substring("Groups:".length()).stripTrailing())
+                .orElse("");
+    }
+
     private Optional<Answer> remembered(String key) {
+        Path file = folder.resolve("kvm-trial");
         try {
-            List<String> lines = Files.readAllLines(folder.resolve("kvm-trial"));
-            return lines.size() == 3
-                            && lines.getFirst().equals(key)
-                            && lines.get(1).equals("works")
-                    ? Optional.of(new Answer(true, lines.get(2)))
-                    : Optional.empty();
+            List<String> lines = Files.readAllLines(file);
+            if (lines.size() != 3 || !lines.getFirst().equals(key)) {
+                return Optional.empty();
+            }
+            boolean works = lines.get(1).equals("works");
+            Duration age = Duration.between(Files.getLastModifiedTime(file).toInstant(), Instant.now());
+            boolean holds = works || (!age.isNegative() && age.compareTo(FAILURE_HOLDS) < 0);
+            return holds ? Optional.of(new Answer(works, lines.get(2))) : Optional.empty();
         } catch (IOException e) {
             return Optional.empty();
         }

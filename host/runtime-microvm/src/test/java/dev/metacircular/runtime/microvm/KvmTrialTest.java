@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.metacircular.runtime.Availability;
-import dev.metacircular.runtime.InstanceId;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -43,20 +43,27 @@ final class KvmTrialTest {
             try (MicrovmRuntime later = node.reopened(node.node(), MicrovmNode.path(), Optional.empty())) {
                 assertThat(accelerator(later)).as("as it was kept").isEqualTo("kvm");
             }
+            String key = Files.readAllLines(answer).getFirst();
+            Files.writeString(answer, key + "\nfails\nfor the test\n");
+            createOne(node);
+            assertThat(Files.readString(answer)).as("a failure is kept").endsWith("for the test\n");
+            Files.setLastModifiedTime(answer, FileTime.from(Instant.now().minus(Duration.ofHours(2))));
+            createOne(node);
+            assertThat(Files.readString(answer)).as("for an hour").doesNotContain("for the test");
             Files.writeString(answer, "another boot\nworks\nfor the test\n");
-            try (MicrovmRuntime later = node.reopened(node.node(), MicrovmNode.path(), Optional.empty())) {
-                assertThat(accelerator(later)).as("of another boot").isEqualTo("emulation");
-                try (Scene scene = new Scene(node)) {
-                    // What is made waits for the answer, for it keeps what it gets.
-                    InstanceId made = later.create(
-                            scene.spec(scene.component("web", "runs").build(), List.of()));
-                    assertThat(Files.readString(answer)).doesNotStartWith("another boot");
-                    later.remove(made);
-                }
-                Scene.await(
-                        "its carrier to be gone",
-                        () -> new StateDirectories(node.vms()).keys().isEmpty());
-            }
+            createOne(node);
+            assertThat(Files.readString(answer)).doesNotStartWith("another boot");
+        }
+    }
+
+    /** By a runtime of its own. What is made waits for the answer, for it keeps what it gets. */
+    private static void createOne(MicrovmNode node) throws IOException {
+        try (MicrovmRuntime later = node.reopened(node.node(), MicrovmNode.path(), Optional.empty());
+                Scene scene = new Scene(node)) {
+            later.remove(later.create(scene.spec(scene.component("web", "runs").build(), List.of())));
+            Scene.await(
+                    "its carrier to be gone",
+                    () -> new StateDirectories(node.vms()).keys().isEmpty());
         }
     }
 
