@@ -14,6 +14,7 @@ test {
     _ = @import("net/transfer_test.zig");
     _ = @import("net/fuzz.zig");
     _ = @import("net/tcp_rules_test.zig");
+    _ = @import("net/tcp_recovery_test.zig");
     _ = @import("net/tcp_life_test.zig");
     _ = @import("net/tcp_load_test.zig");
     @import("std").testing.refAllDecls(@import("net/stack.zig").Stack);
