@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # stage RELEASE JOB FOLDER: the job with what lies beside it, and the programs as built, with Java's place in that release; those of an
-# older version too, where LAB_OLDER names a checkout in which it was built.
+# older version too, where LAB_OLDER names a checkout in which it was built, and what lies in the folder LAB_MORE, in /lab/more.
 stage() {
   local release=$1 job=$2 files=$3 file program
   for file in host/agent/target/dist/java.args host/cli/target/dist/java.args; do
@@ -20,6 +20,7 @@ stage() {
   sed -i "s#$root/#/lab/checkout/#g" "$files"/checkout/host/*/target/dist/java.args
   ln -s "$JAVA_HOME" "$files/checkout/build-output/jdk"
   [ "$release" = 12 ] || ln -sfn /usr/lib/jvm/java-25-openjdk-amd64 "$files/checkout/build-output/jdk"
+  [ -z "${LAB_MORE:-}" ] || cp -a "$LAB_MORE" "$files/more"
   if [ -n "${LAB_OLDER:-}" ]; then
     mkdir -p "$files/older/build-output" "$files/older/host/agent/target" "$files/older/host/cli/target"
     cp -a "$LAB_OLDER/bin" "$LAB_OLDER/scripts" "$files/older/"

@@ -77,3 +77,15 @@ import_busybox() {
 
 # container USER NAME FORMAT: one fact of a container, by its name.
 container() { as "$1" podman inspect --type container --format "$3" "$2"; }
+
+# limits_hold USER CONTAINER: whether the kernel holds it to 64 MiB and half a processor.
+limits_hold() {
+  pid=$(container "$1" "$2" '{{.State.Pid}}')
+  group=/sys/fs/cgroup$(cut -d: -f3- "/proc/$pid/cgroup")
+  # What limits may be the group itself or the one that the runtime made around it.
+  memory=$(cat "$group/memory.max") cpu=$(cat "$group/cpu.max")
+  [ "$memory" != max ] || memory=$(cat "$group/../memory.max")
+  [ "${cpu%% *}" != max ] || cpu=$(cat "$group/../cpu.max")
+  echo "memory.max $memory, cpu.max $cpu"
+  [ "$memory" = 67108864 ] && [ "$cpu" = "50000 100000" ]
+}
