@@ -150,7 +150,7 @@ final class Agent implements AutoCloseable {
                 new NodeFacts(
                         node, config.services(), observations, registry, view, limits, new ComponentUsage(runtimes)),
                 new EventService(stored, events),
-                new Doctor(config.services(), made.socket(), pki, observations)));
+                new Doctor(config.services(), made.socket(), pki, observations, runtimes)));
         ServerIdentity identity = new ServerIdentity(pki.shown());
         // Before anything is served: what comes later is under way, and nobody's leftover.
         List<Path> unfinished = transfers.leftovers();

@@ -2,6 +2,8 @@ package dev.metacircular.agent;
 
 import dev.metacircular.contract.v1.DoctorResponse;
 import dev.metacircular.contract.v1.Finding;
+import dev.metacircular.model.Component;
+import dev.metacircular.model.Kernel;
 import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Availability;
 import java.io.IOException;
@@ -24,10 +26,17 @@ final class Doctor {
     private static final int FIRST_PRIVILEGED_PORT = 1024;
     private static final Instant NOT_BEFORE = Instant.parse("2026-01-01T00:00:00Z");
 
+    /** Asked after, never made. */
+    private static final Component NANOS = Component.builder("doctor", "localhost/doctor")
+            .runtime(RuntimeKind.UNIKERNEL)
+            .kernel(Kernel.NANOS)
+            .build();
+
     private final Path services;
     private final Path socket;
     private final Pki pki;
     private final Observations observations;
+    private final Runtimes runtimes;
     private final List<Finding> findings = new ArrayList<>();
 
     private enum Grade {
@@ -36,11 +45,12 @@ final class Doctor {
         ERROR
     }
 
-    Doctor(Path services, Path socket, Pki pki, Observations observations) {
+    Doctor(Path services, Path socket, Pki pki, Observations observations, Runtimes runtimes) {
         this.services = services;
         this.socket = socket;
         this.pki = pki;
         this.observations = observations;
+        this.runtimes = runtimes;
     }
 
     synchronized DoctorResponse examine() {
@@ -187,6 +197,17 @@ final class Doctor {
                     find("runtime_" + kind, kind == RuntimeKind.CONTAINER ? Grade.ERROR : Grade.WARNING, reason, "");
             }
         });
+        if (available.get(RuntimeKind.UNIKERNEL) instanceof Availability.Available) {
+            // A node may well have this kernel not.
+            find(
+                    "kernel_nanos",
+                    Grade.OK,
+                    runtimes.of(RuntimeKind.UNIKERNEL)
+                            .refusal(NANOS)
+                            .map(why -> "not available: " + why)
+                            .orElse("images for it can be built"),
+                    "");
+        }
         observations
                 .obstacles()
                 .forEach(o -> find(o.check(), o.stops() ? Grade.ERROR : Grade.WARNING, o.what(), o.mend()));

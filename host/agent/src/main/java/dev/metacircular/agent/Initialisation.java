@@ -184,6 +184,7 @@ record Initialisation(
                         defaults.registries(),
                         defaults.vmm(),
                         defaults.accelerator(),
+                        defaults.opsHome(),
                         defaults.podmanSocket(),
                         defaults.maxFileBytes()));
     }

@@ -48,7 +48,8 @@ final class NodeBackends implements Agent.Backends {
             case KVM -> Optional.of(Accelerator.KVM);
             case EMULATION -> Optional.of(Accelerator.EMULATION);
         };
-        return new MicrovmOptions(directory.resolve("microvms"), Programs.searchPath(), vmm, accelerator);
+        return new MicrovmOptions(
+                directory.resolve("microvms"), Programs.searchPath(), vmm, accelerator, config.opsHome());
     }
 
     private static RegistryOptions options(AgentConfig.Registry registry) {

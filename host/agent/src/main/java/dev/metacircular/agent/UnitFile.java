@@ -160,7 +160,8 @@ record UnitFile(Path directory, SystemUser user, Path program, AgentConfig confi
                         config.allowedHostPaths().stream(),
                         config.alert().stream().map(a -> Path.of(a.command().getFirst())),
                         config.registries().values().stream().flatMap(UnitFile::files),
-                        config.podmanSocket().stream())
+                        config.podmanSocket().stream(),
+                        Stream.of(config.opsHome().orElse(user.home()).resolve(".ops")))
                 .flatMap(s -> s)
                 .filter(UnitFile::isHidden)
                 .forEach(p -> shown.add("BindReadOnlyPaths=" + quote("-" + p)));

@@ -72,6 +72,7 @@ final class UnitFileTest {
                 Map.of(),
                 plain.vmm(),
                 plain.accelerator(),
+                Optional.of(Path.of("/home/ops")),
                 Optional.empty(),
                 plain.maxFileBytes());
 
@@ -81,7 +82,8 @@ final class UnitFileTest {
                         "BindPaths=-/home/srv",
                         "BindPaths=-/home/mcp/.config/containers/certs.d",
                         "BindReadOnlyPaths=\"-/home/ann/cert s\"",
-                        "BindReadOnlyPaths=-/root/page")
+                        "BindReadOnlyPaths=-/root/page",
+                        "BindReadOnlyPaths=-/home/ops/.ops")
                 .noneMatch(l -> l.startsWith("BindReadOnlyPaths=") && l.contains("/etc"));
     }
 

@@ -13,6 +13,7 @@ import java.util.Optional;
  * @param services below which each service has its directory
  * @param allowedHostPaths absolute host paths that volumes may name
  * @param registries image registries by {@code host[:port]}
+ * @param opsHome the folder that {@code ops} keeps its {@code .ops} in, unless it is the user's
  * @param podmanSocket where podman's API is, unless where the user's podman has it
  * @param maxFileBytes the largest file that is moved to or from a service's folder
  */
@@ -27,6 +28,7 @@ public record AgentConfig(
         Map<String, Registry> registries,
         Vmm vmm,
         Accelerator accelerator,
+        Optional<Path> opsHome,
         Optional<Path> podmanSocket,
         long maxFileBytes) {
     /** The file's name in the agent's directory. */
@@ -54,6 +56,7 @@ public record AgentConfig(
                 Map.of(),
                 Vmm.AUTO,
                 Accelerator.AUTO,
+                Optional.empty(),
                 Optional.empty(),
                 DEFAULT_FILE_BYTES);
     }

@@ -78,6 +78,7 @@ public final class AgentConfigFile {
                 microvm.map(t -> choice(t, "vmm", AgentConfig.Vmm.values())).orElse(AgentConfig.Vmm.AUTO);
         AgentConfig.Accelerator accelerator = microvm.map(t -> choice(t, "accel", AgentConfig.Accelerator.values()))
                 .orElse(AgentConfig.Accelerator.AUTO);
+        Optional<Path> opsHome = microvm.flatMap(t -> paths.path(t, "ops_home"));
         microvm.ifPresent(Table::rejectUnknown);
         Optional<Table> podman = root.table("podman");
         Optional<Path> socket = podman.flatMap(t -> paths.path(t, "socket"));
@@ -99,6 +100,7 @@ public final class AgentConfigFile {
                 registries,
                 vmm,
                 accelerator,
+                opsHome,
                 socket,
                 fileBytes);
     }

@@ -59,6 +59,7 @@ final class AgentConfigWriter {
         lines.add("[microvm]");
         lines.add("vmm   = " + choice(c.vmm()));
         lines.add("accel = " + choice(c.accelerator()));
+        c.opsHome().ifPresent(h -> lines.add("ops_home = " + TomlText.string(h.toString())));
         lines.add("");
         lines.add("[files]");
         lines.add("max_mb = " + (c.maxFileBytes() >> 20) + "   # the largest file that mcp push and pull move, in MiB");

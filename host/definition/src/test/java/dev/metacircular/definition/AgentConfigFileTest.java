@@ -35,6 +35,7 @@ class AgentConfigFileTest {
             [microvm]
             vmm   = "qemu"
             accel = "emulation"
+            ops_home = "/home/mcp"
             [podman]
             socket = "/run/user/1000/podman/podman.sock"
             [files]
@@ -70,6 +71,7 @@ class AgentConfigFileTest {
                                 new AgentConfig.Registry(Optional.empty(), Optional.empty(), true)),
                         AgentConfig.Vmm.QEMU,
                         AgentConfig.Accelerator.EMULATION,
+                        Optional.of(Path.of("/home/mcp")),
                         Optional.of(Path.of("/run/user/1000/podman/podman.sock")),
                         64L << 20));
     }

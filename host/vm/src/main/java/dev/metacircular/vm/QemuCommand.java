@@ -15,6 +15,12 @@ final class QemuCommand {
      */
     private static final String MACHINE = "microvm,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=off,isa-serial=on";
 
+    /** What Nanos needs besides: tables to find its devices and a power button by, and a clock; it does not know a second interrupt controller. */
+    private static final String NANOS_MACHINE = "microvm,rtc=on,ioapic2=off,isa-serial=on";
+
+    /** Where Nanos writes its program's exit status, of which QEMU's own is then twice that and one. */
+    private static final String NANOS_EXIT = "isa-debug-exit,iobase=0x501,iosize=0x01";
+
     /** No new programs, no privileges, no system calls that nobody needs any more. */
     private static final String SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
@@ -22,10 +28,15 @@ final class QemuCommand {
 
     /** What every QEMU of ours is started with. */
     static List<String> machine(Path binary, Accelerator accelerator, int vcpus, int memoryMebibytes) {
+        return machine(MACHINE, binary, accelerator, vcpus, memoryMebibytes);
+    }
+
+    private static List<String> machine(
+            String machine, Path binary, Accelerator accelerator, int vcpus, int memoryMebibytes) {
         List<String> words = new ArrayList<>(List.of(
                 binary.toString(),
                 "-M",
-                MACHINE,
+                machine,
                 "-nodefaults",
                 "-no-user-config",
                 "-display",
@@ -107,6 +118,26 @@ final class QemuCommand {
         }
         words.addAll(disk("channel", slot, vm.channel().toString(), false));
         words.addAll(network(vm.linkAddress(), new Network.Tap(vm.tap()), 0, slot + 1));
+        return words;
+    }
+
+    /** Of a VM that somebody else supervises, with Nanos: its console and its network as those of {@link #carried}. */
+    static List<String> carriedNanos(Path binary, CarriedNanos vm, Accelerator accelerator) {
+        List<String> words = machine(NANOS_MACHINE, binary, accelerator, vm.vcpus(), vm.memoryMebibytes());
+        words.addAll(console());
+        words.addAll(List.of("-name", "guest=" + escaped(vm.name())));
+        words.addAll(List.of("-chardev", "pipe,id=monitor,path=" + vm.monitor(), "-mon", "chardev=monitor"));
+        words.addAll(List.of("-pidfile", vm.pidFile().toString()));
+        words.addAll(List.of("-kernel", vm.kernel().toString()));
+        words.addAll(List.of("-device", NANOS_EXIT));
+        // What the guest writes goes into a file without a name: each start begins with the image as it was made.
+        words.addAll(List.of(
+                "-drive",
+                "if=none,id=disk0,format=raw,snapshot=on,file="
+                        + escaped(vm.image().toString()),
+                "-device",
+                "virtio-blk-device,drive=disk0,bus=virtio-mmio-bus.0,rerror=report,werror=report"));
+        words.addAll(network(vm.linkAddress(), new Network.Tap(vm.tap()), 0, 1));
         return words;
     }
 

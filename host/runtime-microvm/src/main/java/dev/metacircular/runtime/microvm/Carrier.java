@@ -30,7 +30,7 @@ final class Carrier implements Carriage.Maker {
     /** The name of the VM's state directory. */
     static final String LABEL = "dev.metacircular.vm";
 
-    private static final int DEFAULT_MEMORY_MEBIBYTES = 128;
+    static final int DEFAULT_MEMORY_MEBIBYTES = 128;
     /** The machine has eight devices; image, channel and network take three. */
     private static final int VOLUMES_MAX = 5;
 
@@ -38,6 +38,9 @@ final class Carrier implements Carriage.Maker {
     private static final int CONFIGURATION_BYTES_MAX = 62 << 10;
 
     private static final int CONFIGURATION_LINES_MAX = 1_000;
+
+    /** The second is needed to give both up for good. */
+    static final Set<String> CAPABILITIES = Set.of("NET_ADMIN", "SETPCAP");
 
     private static final Path TUN = Path.of("/dev/net/tun");
     private static final Path KVM = Path.of("/dev/kvm");
@@ -65,9 +68,14 @@ final class Carrier implements Carriage.Maker {
             return machinery.trial().carriage(directories, spec);
         }
         refuseWhatCannotBe(spec);
+        if (isNanos(spec)) {
+            Configuration given = configuration(spec);
+            prepared(spec, given);
+            return new NanosCarrier(directories, machinery).of(spec, images.file(spec.imageId()), given);
+        }
         Path image = images.file(spec.imageId());
         Machinery.Choice choice = machinery.choose();
-        byte[] configuration = configuration(spec);
+        byte[] configuration = prepared(spec, configuration(spec));
         String key = directories.newKey(spec.identity());
         Making.NOW.get().key(key);
         CarriedVm vm = vm(key, spec);
@@ -88,14 +96,11 @@ final class Carrier implements Carriage.Maker {
             mounts.add(new Mount(volume.source(), "/disks/" + disk, volume.readOnly()));
             disk++;
         }
-        return new Carriage(
-                state.root(),
-                command,
-                mounts,
-                choice.accelerator() == Accelerator.KVM ? List.of(TUN, KVM) : List.of(TUN),
-                // The second is needed to give both up for good.
-                Set.of("NET_ADMIN", "SETPCAP"),
-                Map.of(LABEL, key));
+        return new Carriage(state.root(), command, mounts, devices(choice), CAPABILITIES, Map.of(LABEL, key));
+    }
+
+    static List<Path> devices(Machinery.Choice choice) {
+        return choice.accelerator() == Accelerator.KVM ? List.of(TUN, KVM) : List.of(TUN);
     }
 
     /** What every carrier has of the node. */
@@ -112,8 +117,9 @@ final class Carrier implements Carriage.Maker {
 
     private void refuseWhatCannotBe(InstanceSpec spec) {
         Component component = spec.component();
-        if (component.kernel().equals(Optional.of(Kernel.NANOS))) {
-            throw refused(spec, Kind.UNSUPPORTED, machinery.whyNoNanos());
+        if (isNanos(spec) && !spec.volumes().isEmpty()) {
+            throw refused(
+                    spec, Kind.UNSUPPORTED, "a unikernel with kernel = \"nanos\" has no volumes so far: remove them");
         }
         if (spec.networks().size() > 1) {
             throw refused(
@@ -140,11 +146,18 @@ final class Carrier implements Carriage.Maker {
         }
     }
 
-    private static RuntimeFailure refused(InstanceSpec spec, Kind kind, String why) {
+    private static boolean isNanos(InstanceSpec spec) {
+        return spec.component().kernel().equals(Optional.of(Kernel.NANOS));
+    }
+
+    static RuntimeFailure refused(InstanceSpec spec, Kind kind, String why) {
         return new RuntimeFailure(kind, "cannot create " + spec.identity().component() + ": " + why);
     }
 
-    private byte[] configuration(InstanceSpec spec) {
+    /** What the program is given besides what its image says. */
+    record Configuration(List<String> arguments, Map<String, String> environment) {}
+
+    private Configuration configuration(InstanceSpec spec) {
         Map<String, String> environment = new LinkedHashMap<>();
         for (String entry : spec.component().env()) {
             String[] parts = entry.split("=", 2);
@@ -158,8 +171,13 @@ final class Carrier implements Carriage.Maker {
             throw refused(
                     spec, Kind.INVALID, "more than " + CONFIGURATION_LINES_MAX + " arguments, variables and secrets");
         }
+        return new Configuration(command, environment);
+    }
+
+    private static byte[] prepared(InstanceSpec spec, Configuration given) {
         try {
-            byte[] text = new RunConfiguration(command, environment, Instant.EPOCH, RunConfiguration.Seed.random())
+            byte[] text = new RunConfiguration(
+                            given.arguments(), given.environment(), Instant.EPOCH, RunConfiguration.Seed.random())
                     .toPreparedBytes();
             if (text.length > CONFIGURATION_BYTES_MAX) {
                 throw refused(

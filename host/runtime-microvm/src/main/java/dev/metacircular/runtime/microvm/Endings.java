@@ -2,10 +2,12 @@ package dev.metacircular.runtime.microvm;
 
 import dev.metacircular.model.InstanceState;
 import dev.metacircular.runtime.InstanceId;
+import dev.metacircular.runtime.microvm.StateDirectories.State;
 import dev.metacircular.vm.ChannelMessage;
 import dev.metacircular.vm.ChannelReader;
 import dev.metacircular.vm.VmException;
-import java.nio.file.Path;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.util.Collection;
 import java.util.Map;
 import java.util.Optional;
@@ -27,15 +29,15 @@ final class Endings {
      * The end of the guest.
      *
      * @param carrier the end of the carrier, as podman tells it
-     * @param channel asked for only where needed
+     * @param state its directory, asked for only where needed
      */
-    InstanceState.Ended of(InstanceId id, InstanceState.Ended carrier, Supplier<Optional<Path>> channel) {
+    InstanceState.Ended of(InstanceId id, InstanceState.Ended carrier, Supplier<Optional<State>> state) {
         Known before = known.get(id);
         if (before != null && before.carrier.equals(carrier)) {
             return before.guest;
         }
         InstanceState.Ended guest =
-                new InstanceState.Ended(status(carrier.exitStatus(), channel), carrier.startedAt(), carrier.endedAt());
+                new InstanceState.Ended(status(carrier.exitStatus(), state), carrier.startedAt(), carrier.endedAt());
         known.put(id, new Known(carrier, guest));
         return guest;
     }
@@ -49,18 +51,22 @@ final class Endings {
     }
 
     /** The script says 125 before it has a channel, and podman where it cannot run the script. */
-    private static int status(int carrier, Supplier<Optional<Path>> channel) {
+    private static int status(int carrier, Supplier<Optional<State>> state) {
         if (carrier == NO_STATUS) {
             return NO_STATUS;
         }
-        Optional<Integer> guest = channel.get().flatMap(Endings::read).map(ChannelMessage.ExitStatus::status);
+        Optional<Integer> guest = state.get().flatMap(Endings::read);
         return guest.orElse(carrier > SIGNALLED ? carrier : NO_STATUS);
     }
 
-    private static Optional<ChannelMessage.ExitStatus> read(Path channel) {
+    private static Optional<Integer> read(State state) {
         try {
-            return ChannelReader.exitStatus(channel);
-        } catch (VmException e) {
+            if (Files.exists(state.exit())) {
+                return Optional.of(
+                        Integer.parseInt(Files.readString(state.exit()).strip()));
+            }
+            return ChannelReader.exitStatus(state.channel()).map(ChannelMessage.ExitStatus::status);
+        } catch (VmException | IOException | NumberFormatException e) {
             return Optional.empty();
         }
     }

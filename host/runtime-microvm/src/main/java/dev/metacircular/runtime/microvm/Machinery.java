@@ -1,5 +1,6 @@
 package dev.metacircular.runtime.microvm;
 
+import dev.metacircular.model.Component;
 import dev.metacircular.runtime.Availability;
 import dev.metacircular.runtime.Obstacle;
 import dev.metacircular.runtime.RuntimeFailure;
@@ -24,14 +25,24 @@ final class Machinery {
         }
     }
 
+    /** With less Nanos finds no room for what it receives (tried with a build of July 2026). */
+    private static final int NANOS_MEBIBYTES_MIN = 96;
+
     private final MicrovmOptions options;
     private final VmmPrograms programs;
     private final KvmTrial trial;
+    private final Nanos nanos;
 
     Machinery(MicrovmOptions options, VmmPrograms programs, KvmTrial trial) {
         this.options = options;
         this.programs = programs;
         this.trial = trial;
+        this.nanos = new Nanos(
+                options.searchPath(), options.opsHome().orElseGet(() -> Path.of(System.getProperty("user.home", "/"))));
+    }
+
+    Nanos nanos() {
+        return nanos;
     }
 
     KvmTrial trial() {
@@ -45,25 +56,40 @@ final class Machinery {
      */
     Choice choose() {
         try {
-            return find(trial::await);
+            return find(options.vmm(), trial::await);
         } catch (None e) {
             throw new RuntimeFailure(Kind.UNSUPPORTED, "this node cannot run microVMs: " + e.getMessage(), e);
+        }
+    }
+
+    /**
+     * For what is made now and runs on Nanos, which tells its end and is asked to stop by QEMU's devices.
+     *
+     * @throws RuntimeFailure {@code UNSUPPORTED} with what is missing and what mends it
+     */
+    Choice chooseForNanos() {
+        try {
+            return find(Optional.of(Vmm.QEMU), trial::await);
+        } catch (None e) {
+            throw new RuntimeFailure(Kind.UNSUPPORTED, "kernel = \"nanos\" runs on QEMU: " + e.getMessage(), e);
         }
     }
 
     /** @param carrier the version of what carries VMs */
     Availability availability(String carrier) {
         try {
-            Choice choice = find(trial::ask);
+            Choice choice = find(options.vmm(), trial::ask);
+            Optional<String> besides = programs.find(Vmm.QEMU).flatMap(_ -> nanos.title());
             return new Availability.Available(
-                    programs.titleAndVersion(choice.vmm(), choice.program()) + " in " + carrier,
+                    programs.titleAndVersion(choice.vmm(), choice.program()) + " in " + carrier
+                            + besides.map(title -> ", " + title).orElse(""),
                     choice.accelerator().label());
         } catch (None e) {
             return new Availability.Unavailable(String.valueOf(e.getMessage()));
         }
     }
 
-    private Choice find(Function<KvmTrial.By, Optional<KvmTrial.Answer>> asking) throws None {
+    private Choice find(Optional<Vmm> wanted, Function<KvmTrial.By, Optional<KvmTrial.Answer>> asking) throws None {
         Optional<String> lacking = VmmPrograms.lacking();
         if (lacking.isPresent()) {
             throw new None(lacking.get());
@@ -74,7 +100,7 @@ final class Machinery {
                 qemu.map(q -> new KvmTrial.By(Vmm.QEMU, q))
                         .or(() -> firecracker.map(f -> new KvmTrial.By(Vmm.FIRECRACKER, f))),
                 asking);
-        Vmm vmm = options.vmm().orElse(firecracker.isPresent() && kvm ? Vmm.FIRECRACKER : Vmm.QEMU);
+        Vmm vmm = wanted.orElse(firecracker.isPresent() && kvm ? Vmm.FIRECRACKER : Vmm.QEMU);
         Path program = switch (vmm) {
             case QEMU -> require(qemu, vmm);
             case FIRECRACKER -> require(firecracker, vmm);
@@ -107,12 +133,18 @@ final class Machinery {
                                 + " [microvm] in agent.toml");
     }
 
-    /** Why a component with {@code kernel = "nanos"} does not run here, in one line. */
-    String whyNoNanos() {
-        return programs.has("ops")
-                ? "kernel = \"nanos\": this version does not build images with ops yet; use kernel = \"ukernel\""
-                : "kernel = \"nanos\" needs NanoVMs' ops (https://ops.city), which is not on the agent's search path, and a later"
-                        + " version of this agent; use kernel = \"ukernel\"";
+    /** Why this component with {@code kernel = "nanos"} does not run here, and what mends it; empty if it does. */
+    Optional<String> whyNot(Component component) {
+        int memory = component.memoryMb().orElse(Carrier.DEFAULT_MEMORY_MEBIBYTES);
+        if (memory < NANOS_MEBIBYTES_MIN) {
+            return Optional.of("kernel = \"nanos\" needs memory_mb = " + NANOS_MEBIBYTES_MIN + " at least, with "
+                    + memory + " it has no network");
+        }
+        if (programs.find(Vmm.QEMU).isEmpty()) {
+            return Optional.of("kernel = \"nanos\" runs on QEMU: there is no " + Vmm.QEMU.program()
+                    + " on the search path: " + Vmm.QEMU.mend());
+        }
+        return nanos.refusal();
     }
 
     private static Path require(Optional<Path> program, Vmm vmm) throws None {

@@ -11,8 +11,14 @@ import java.util.Optional;
  * @param searchPath where the VMM is looked for, written as in the environment variable {@code PATH}
  * @param vmm empty for Firecracker where it is installed and KVM works, else QEMU
  * @param accelerator empty for KVM where it works, else emulation
+ * @param opsHome the folder that {@code ops} keeps its {@code .ops} in; empty for the home of who runs this
  */
-public record MicrovmOptions(Path directory, String searchPath, Optional<Vmm> vmm, Optional<Accelerator> accelerator) {
+public record MicrovmOptions(
+        Path directory,
+        String searchPath,
+        Optional<Vmm> vmm,
+        Optional<Accelerator> accelerator,
+        Optional<Path> opsHome) {
     /** The programs that run VMs. */
     public enum Vmm {
         QEMU("qemu-system-x86_64", "QEMU", "apt-get install qemu-system-x86"),
@@ -48,6 +54,6 @@ public record MicrovmOptions(Path directory, String searchPath, Optional<Vmm> vm
 
     /** With everything chosen by what the node has. */
     public static MicrovmOptions of(Path directory, String searchPath) {
-        return new MicrovmOptions(directory, searchPath, Optional.empty(), Optional.empty());
+        return new MicrovmOptions(directory, searchPath, Optional.empty(), Optional.empty(), Optional.empty());
     }
 }

@@ -111,7 +111,7 @@ public final class MicrovmRuntime implements Runtime {
 
     @Override
     public Optional<String> refusal(Component component) {
-        return component.kernel().filter(Kernel.NANOS::equals).map(_ -> machinery.whyNoNanos());
+        return component.kernel().filter(Kernel.NANOS::equals).flatMap(_ -> machinery.whyNot(component));
     }
 
     @Override
@@ -226,10 +226,8 @@ public final class MicrovmRuntime implements Runtime {
         if (!(carrier.state() instanceof InstanceState.Ended ended)) {
             return carrier;
         }
-        InstanceState.Ended told = endings.of(
-                carrier.id(),
-                ended,
-                () -> key(carrier.id()).map(k -> directories.at(k).channel()));
+        InstanceState.Ended told =
+                endings.of(carrier.id(), ended, () -> key(carrier.id()).map(directories::at));
         return told.equals(ended)
                 ? carrier
                 : new Instance(

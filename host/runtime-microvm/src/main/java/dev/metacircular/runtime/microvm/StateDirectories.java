@@ -64,6 +64,17 @@ final class StateDirectories {
         Path channel() {
             return vm().resolve("channel");
         }
+
+        /** Where the exit status of a guest that has no channel stands. */
+        Path exit() {
+            return vm().resolve("exit");
+        }
+    }
+
+    /** Puts into a directory what its kind of guest needs. */
+    @FunctionalInterface
+    interface Filling {
+        void fill(State made) throws IOException;
     }
 
     /** A name for a new one: for people, and never given twice. At most 48 letters, digits and hyphens. */
@@ -106,6 +117,27 @@ final class StateDirectories {
      * @throws RuntimeFailure {@code EXHAUSTED}, {@code FAILED}
      */
     State make(String key, Path image, byte[] configuration, Optional<String> vmmConfiguration, int disks) {
+        return make(key, made -> {
+            Path root = made.root();
+            for (int disk = 0; disk < disks; disk++) {
+                Files.createFile(root.resolve("disks").resolve(Integer.toString(disk)));
+            }
+            Files.createLink(root.resolve("image"), image);
+            Files.createFile(root.resolve("config"), permissions("rw-------"));
+            Files.write(root.resolve("config"), configuration);
+            if (vmmConfiguration.isPresent()) {
+                Files.writeString(root.resolve("vmm.json"), vmmConfiguration.get());
+            }
+            ChannelReader.create(root.resolve("channel"), CHANNEL_SLOTS);
+        });
+    }
+
+    /**
+     * Makes the directory.
+     *
+     * @throws RuntimeFailure {@code EXHAUSTED}, {@code FAILED}, and what the filling throws
+     */
+    State make(String key, Filling filling) {
         try {
             Files.createDirectories(folder);
             // Without links, as the mounts of a container must be.
@@ -122,17 +154,8 @@ final class StateDirectories {
             for (String mountPoint : List.of("etc/ld.so.cache", "vmm/vmm")) {
                 Files.createFile(root.resolve(mountPoint));
             }
-            for (int disk = 0; disk < disks; disk++) {
-                Files.createFile(root.resolve("disks").resolve(Integer.toString(disk)));
-            }
-            Files.createLink(root.resolve("image"), image);
             Files.write(root.resolve(SCRIPT), resource(SCRIPT));
-            Files.createFile(root.resolve("config"), permissions("rw-------"));
-            Files.write(root.resolve("config"), configuration);
-            if (vmmConfiguration.isPresent()) {
-                Files.writeString(root.resolve("vmm.json"), vmmConfiguration.get());
-            }
-            ChannelReader.create(root.resolve("channel"), CHANNEL_SLOTS);
+            filling.fill(made);
             giveToOwner(made.path());
             return made;
         } catch (IOException e) {

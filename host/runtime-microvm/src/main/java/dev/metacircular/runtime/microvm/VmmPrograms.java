@@ -46,10 +46,6 @@ final class VmmPrograms {
         return CarriedVm.findIn(searchPath, vmm.program());
     }
 
-    boolean has(String program) {
-        return CarriedVm.findIn(searchPath, program).isPresent();
-    }
-
     /** The path by which the carrier has it. */
     static Path inside(Path program) {
         return real(program).startsWith(USR) ? real(program) : MOUNTED;

@@ -3,6 +3,8 @@
 #
 # usage: sh /box.sh VMM [ARGUMENT...]    In an argument @mac@ stands for the guest's link address.
 #
+# What a guest with our own kernel needs stands here; a /nanos.sh says what is otherwise with Nanos.
+#
 # Read: /config (the run-time configuration so far as it was known before the start), /channel (an empty channel), /vmm.json (a
 # configuration file of the VMM's, where it has one). Written in /vm: channel, network, vmm.json, and the pipes serial.in
 # and console.
@@ -25,9 +27,13 @@ vmm=
 stop() {
   stop_asked=1
   [ -n "$vmm" ] || exit 143
-  printf '\033_ukernel:stop\033\\' >&3
+  ask_to_stop
 }
 trap stop TERM
+
+ask_to_stop() {
+  printf '\033_ukernel:stop\033\\' >&3
+}
 
 # Sets address (A.B.C.D/LENGTH), mac and gateway (or nothing) from eth0. A namespace that podman has not cleaned up since the last run
 # has no address to be found any more, for the guest had it.
@@ -50,14 +56,14 @@ find_address() {
 }
 
 # The guest gets eth0's link address too, which its neighbours may know already; eth0 gets another. Programs in this namespace, such as
-# who forwards published ports, reach the guest from a link-local address that nobody else on the network has.
+# who forwards published ports, reach the guest from an address that nobody else on the network has, and that the guest takes for on link.
 take_over() {
   case $mac in
     02:*) own=06:${mac#*:} ;;
     *) own=02:${mac#*:} ;;
   esac
   ip=${address%/*}
-  host=${ip#*.*.}
+  near=$(near_address)
   for left in vm0 tap0; do
     [ ! -d "/sys/class/net/$left" ] || ip link del "$left" || return
   done
@@ -68,10 +74,15 @@ link set dev eth0 address $own
 link set dev eth0 master vm0
 tuntap add tap0 mode tap user 0
 link set dev tap0 master vm0 up
-addr add 169.254.$host/32 dev vm0
+addr add $near/32 dev vm0
 link set dev vm0 up
-route add $ip/32 dev vm0 src 169.254.$host
+route add $ip/32 dev vm0 src $near
 EOF
+}
+
+# For our kernel a link-local one.
+near_address() {
+  echo "169.254.${ip#*.*.}"
 }
 
 # The run-time configuration: what was prepared, and what only the start knows.
@@ -80,6 +91,11 @@ configuration() {
   echo "wall_ns $(date +%s%N)"
   echo "seed $(od -v -An -tx1 -N32 /dev/urandom | tr -d ' \n')"
   echo "address $address${gateway:+ $gateway}"
+  names
+}
+
+# The lines of resolv.conf that the guest gets.
+names() {
   # Of what resolv.conf may say as much as a guest takes: three IPv4 servers and one domain. It refuses to start with more.
   servers=0 search=
   while read -r key value _ || [ -n "$key" ]; do
@@ -94,6 +110,21 @@ configuration() {
   done < /etc/resolv.conf
   [ -z "$search" ] || echo "search $search"
 }
+
+# Files of the guest's that are made anew at each start.
+prepare() {
+  cp --sparse=always /channel channel.new && mv channel.new channel || fail "it cannot make its channel"
+
+  # From here on nobody can open it by a name, for it may hold secrets.
+  configuration > initrd || fail "it cannot write its configuration"
+  exec 4< initrd
+  rm -f initrd
+}
+
+# How the guest ended stands in its channel, whatever the VMM's status is.
+judge() { :; }
+
+[ ! -f /nanos.sh ] || . /nanos.sh
 
 # Becomes the program, for good without what this shell may do.
 unprivileged() {
@@ -110,14 +141,9 @@ rm -f serial.in console channel.new initrd vmm.json control.sock
 find_address
 reason=$(take_over 2>&1) || fail "it cannot take over the container's network:" $reason
 
-cp --sparse=always /channel channel.new && mv channel.new channel || fail "it cannot make its channel"
 mkfifo serial.in console || fail "it cannot make the pipes of its console"
 exec 3<> serial.in
-
-# From here on nobody can open it by a name, for it may hold secrets.
-configuration > initrd || fail "it cannot write its configuration"
-exec 4< initrd
-rm -f initrd
+prepare
 
 if [ -f /vmm.json ]; then
   sed "s/@mac@/$mac/g" /vmm.json > vmm.json || fail "it cannot write the VMM's configuration"
@@ -150,6 +176,7 @@ while :; do
 done
 while kill -0 "$lines" 2> /dev/null; do wait "$lines"; done
 
+judge
 rm -f serial.in console control.sock vmm.json
 [ "$status" != 0 ] || exit 0
 echo "microVM: the VMM ended with status $status" >&2

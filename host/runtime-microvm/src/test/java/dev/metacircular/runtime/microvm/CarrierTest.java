@@ -214,9 +214,14 @@ final class CarrierTest {
     void refusesWhatAVmCannotBe() {
         InstanceSpec plain = scene.spec(scene.component("web", "runs").build(), List.of());
         assertRefused(
-                scene.spec(scene.component("web", "runs").kernel(Kernel.NANOS).build(), List.of()),
+                scene.spec(
+                        scene.component("web", "runs")
+                                .kernel(Kernel.NANOS)
+                                .memoryMb(128)
+                                .build(),
+                        List.of()),
                 Kind.UNSUPPORTED,
-                "nanos");
+                "kernel = \"nanos\" needs NanoVMs' ops");
         assertRefused(
                 scene.spec(scene.component("web", "runs").build(), List.of(node.folder())),
                 Kind.INVALID,

@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.metacircular.model.Component;
+import dev.metacircular.model.Kernel;
+import dev.metacircular.model.RuntimeKind;
 import dev.metacircular.runtime.Availability;
 import dev.metacircular.runtime.RuntimeFailure;
 import dev.metacircular.runtime.microvm.MicrovmOptions.Vmm;
@@ -38,7 +41,8 @@ final class MachineryTest {
     }
 
     private Machinery machinery(Optional<Vmm> vmm, Optional<Accelerator> accelerator) {
-        MicrovmOptions options = new MicrovmOptions(folder.resolve("vms"), folder.toString(), vmm, accelerator);
+        MicrovmOptions options =
+                new MicrovmOptions(folder.resolve("vms"), folder.toString(), vmm, accelerator, Optional.of(folder));
         return new Machinery(options, new VmmPrograms(options.searchPath()), new KvmTrial(options.directory()));
     }
 
@@ -126,10 +130,21 @@ final class MachineryTest {
     }
 
     @Test
-    void saysWhyNanosIsNotThere() throws IOException {
-        Machinery machinery = machinery(Optional.empty(), EMULATION);
-        assertThat(machinery.whyNoNanos()).contains("ops").contains("search path");
-        install("ops", "Ops version: 0.1.43");
-        assertThat(machinery.whyNoNanos()).contains("does not build").doesNotContain("search path");
+    void nanosRunsOnQemuWhateverOursRunsOn() throws IOException {
+        Component nanos = Component.builder("web", "localhost/web")
+                .runtime(RuntimeKind.UNIKERNEL)
+                .kernel(Kernel.NANOS)
+                .build();
+        assertThat(machinery(Optional.empty(), EMULATION).whyNot(nanos))
+                .contains("kernel = \"nanos\" runs on QEMU: there is no qemu-system-x86_64 on the search path:"
+                        + " apt-get install qemu-system-x86");
+        install("qemu-system-x86_64", "QEMU emulator version 7.2.22");
+        assertThat(machinery(Optional.empty(), EMULATION).whyNot(nanos))
+                .hasValueSatisfying(why -> assertThat(why).contains("NanoVMs' ops"));
+        install("firecracker", "Firecracker v1.16.1");
+        assertThat(machinery(Optional.of(Vmm.FIRECRACKER), EMULATION)
+                        .chooseForNanos()
+                        .vmm())
+                .isEqualTo(Vmm.QEMU);
     }
 }

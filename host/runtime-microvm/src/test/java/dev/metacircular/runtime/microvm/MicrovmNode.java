@@ -48,6 +48,7 @@ final class MicrovmNode implements ConformanceBackend {
     private static final Path KERNEL = GUEST.resolve("kernel/ukernel-full.elf");
     private static final Path PROGRAM = GUEST.resolve("tests/workloads");
 
+    private final Optional<NanosTools> ops;
     private final String run = "mcv-%08x".formatted(ThreadLocalRandom.current().nextInt());
     private final Map<String, String> environment = new HashMap<>();
     private final Path folder;
@@ -57,6 +58,12 @@ final class MicrovmNode implements ConformanceBackend {
     private int contents;
 
     MicrovmNode() {
+        this(Optional.empty());
+    }
+
+    /** @param ops NanoVMs' tools, where it has them */
+    MicrovmNode(Optional<NanosTools> ops) {
+        this.ops = ops;
         assumeTrue(Files.exists(PROGRAM) && Files.exists(KERNEL), "the guest is not built (./build)");
         assumeTrue(QemuDriver.findIn(path()).isPresent(), "QEMU is not installed (apt-get install qemu-system-x86)");
         for (String line : Shell.script("rootless-podman-env").lines().toList()) {
@@ -83,7 +90,7 @@ final class MicrovmNode implements ConformanceBackend {
                             new RegistryOptions(Optional.of(registry.authFile()), ca, false),
                             stranger(),
                             new RegistryOptions(Optional.empty(), ca, false)),
-                    Optional.empty()));
+                    Optional.of(GUEST)));
             images.load(pack(run), image());
             moveTag();
             runtime = reopened(node());
@@ -118,7 +125,7 @@ final class MicrovmNode implements ConformanceBackend {
 
     @Override
     public MicrovmRuntime reopened(Name node) {
-        return reopened(node, path(), Optional.of(Accelerator.EMULATION));
+        return reopened(node, ops.map(NanosTools::searchPath).orElse("") + path(), Optional.of(Accelerator.EMULATION));
     }
 
     /** @param searchPath where it looks for a VMM */
@@ -127,7 +134,12 @@ final class MicrovmNode implements ConformanceBackend {
                 "metacircular.podman.socket", environment.getOrDefault("METACIRCULAR_PODMAN_SOCKET", "")));
         Path home = Path.of(environment.getOrDefault("METACIRCULAR_PODMAN_HOME", "/"));
         return new MicrovmRuntime(
-                new MicrovmOptions(vms(), searchPath, Optional.empty(), accelerator),
+                new MicrovmOptions(
+                        vms(),
+                        searchPath,
+                        Optional.empty(),
+                        accelerator,
+                        Optional.of(ops.map(NanosTools::home).orElse(folder))),
                 PodmanOptions.of(socket, node).withHome(home),
                 images);
     }
@@ -186,6 +198,14 @@ final class MicrovmNode implements ConformanceBackend {
     @Override
     public ImageRef pullable() {
         return ImageRef.parse(registry.host() + "/workloads:v1");
+    }
+
+    /** An ordinary image under a reference of this node's. */
+    dev.metacircular.runtime.Image pulled(String repository, OciImages.Recipe recipe) {
+        try (RegistryClient client = registry.client()) {
+            new OciImages(client).push(repository, "v1", recipe);
+        }
+        return images.pull(ImageRef.parse(registry.host() + "/" + repository + ":v1"), (_, _, _) -> {});
     }
 
     @Override
