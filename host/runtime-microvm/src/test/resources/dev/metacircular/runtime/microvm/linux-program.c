@@ -31,10 +31,17 @@ static int serve(const char *port) {
   printf("serves %s\n", port);
   for (;;) {
     static const char answer[] = "HTTP/1.0 200 OK\r\nContent-Length: 12\r\n\r\nfrom a guest";
-    char request[1024];
+    char request[1024] = "";
+    size_t length = 0;
+    ssize_t more = 1;
     int connection = accept(listener, NULL, NULL);
     if (connection < 0) return 3;
-    if (read(connection, request, sizeof request) > 0) (void)!write(connection, answer, sizeof answer - 1);
+    // What is left unread at the end would reset the connection.
+    while (more > 0 && !strstr(request, "\r\n\r\n") && length < sizeof request - 1) {
+      more = read(connection, request + length, sizeof request - 1 - length);
+      if (more > 0) length += (size_t)more;
+    }
+    if (more > 0) (void)!write(connection, answer, sizeof answer - 1);
     close(connection);
   }
 }
