@@ -4,6 +4,7 @@ import dev.metacircular.model.Identity;
 import dev.metacircular.runtime.RuntimeFailure;
 import dev.metacircular.runtime.RuntimeFailure.Kind;
 import dev.metacircular.vm.ChannelReader;
+import dev.metacircular.vm.VmException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -160,6 +161,8 @@ final class StateDirectories {
             return made;
         } catch (IOException e) {
             throw failure("make", key, e);
+        } catch (VmException e) {
+            throw e.getCause() instanceof IOException cause ? failure("make", key, cause) : e;
         }
     }
 
