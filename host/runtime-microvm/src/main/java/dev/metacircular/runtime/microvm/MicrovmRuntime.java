@@ -43,6 +43,7 @@ import java.util.concurrent.ConcurrentHashMap;
  * <p>An exit status is the guest's own, or 125 where there was no VM or it ended without one, or above 128 where a signal ended it.
  */
 public final class MicrovmRuntime implements Runtime {
+    private static final System.Logger LOG = System.getLogger(MicrovmRuntime.class.getName());
     /** State directories that a crash left go at this interval at the latest. */
     private static final Duration SWEEP = Duration.ofMinutes(15);
 
@@ -286,9 +287,8 @@ public final class MicrovmRuntime implements Runtime {
             nextSweep = now.plus(SWEEP);
             try {
                 collect();
-            } catch (RuntimeFailure _) {
-                // What keeps podman from answering will show in what is asked of it next; the rest waits.
-                return;
+            } catch (RuntimeFailure e) {
+                LOG.log(System.Logger.Level.WARNING, "what VMs left behind is not collected: {0}", e.getMessage());
             }
         }
     }
