@@ -47,6 +47,9 @@ final class ImageFiles {
     private static final ReentrantLock THIS_PROCESS = new ReentrantLock();
     private static final AtomicLong NEXT = new AtomicLong();
     private static final int MAX_NAMES = 4096;
+    /** Left of the file system to others, of which the agent's registry is one. */
+    private static final long RESERVE_BYTES = 256L << 20;
+
     private static final Duration CLOCK_TICK = Duration.ofSeconds(1);
 
     private final Path content;
@@ -179,28 +182,61 @@ final class ImageFiles {
                         fresh.resolve(self.pid() + "-" + started(self) + "-" + NEXT.incrementAndGet())));
     }
 
-    /** @throws RuntimeFailure EXHAUSTED if so many bytes more have no room */
+    /** @throws RuntimeFailure EXHAUSTED if so many bytes more have no room, besides what is there and what is being made */
     void requireRoom(long bytes) {
+        requireFree(bytes);
+        attempt(
+                "look for room in " + fresh,
+                () -> locked(() -> {
+                    requireWithinBound(bytesIn(content) + bytesIn(fresh), bytes);
+                    return true;
+                }));
+    }
+
+    /** @throws RuntimeFailure EXHAUSTED if the file system has no room for so many bytes more */
+    void requireFree(long bytes) {
         attempt("look for room in " + fresh, () -> {
             long free = Files.getFileStore(fresh).getUsableSpace();
-            if (bytes > free) {
+            if (bytes > free - RESERVE_BYTES) {
                 throw new RuntimeFailure(
                         Kind.EXHAUSTED,
-                        "no room for %d MiB of guest images: %d MiB are free below %s"
-                                .formatted(bytes >> 20, free >> 20, fresh));
-            }
-            long taken = 0;
-            for (Path file : files(content)) {
-                taken += Files.size(file);
-            }
-            if (taken + bytes > maxBytes) {
-                throw new RuntimeFailure(
-                        Kind.EXHAUSTED,
-                        "the node's guest images take %d MiB, and with %d MiB more they would take more than %d: remove some"
-                                .formatted(taken >> 20, bytes >> 20, maxBytes >> 20));
+                        "no room for %d MiB of guest images: %d MiB are free below %s, %d of them for other files"
+                                .formatted(bytes >> 20, free >> 20, fresh, RESERVE_BYTES >> 20));
             }
             return true;
         });
+    }
+
+    private void requireWithinBound(long taken, long bytes) {
+        if (taken + bytes > maxBytes) {
+            throw new RuntimeFailure(
+                    Kind.EXHAUSTED,
+                    "the node's guest images take %d MiB, and with %d MiB more they would take more than %d: remove some"
+                            .formatted(taken >> 20, bytes >> 20, maxBytes >> 20));
+        }
+    }
+
+    /** Of the files in a folder and below; those that go meanwhile do not count. */
+    private static long bytesIn(Path folder) throws IOException {
+        long bytes = 0;
+        try {
+            for (Path file : files(folder)) {
+                bytes += Files.isDirectory(file, java.nio.file.LinkOption.NOFOLLOW_LINKS)
+                        ? bytesIn(file)
+                        : sizeIfThere(file);
+            }
+        } catch (NoSuchFileException e) {
+            return bytes;
+        }
+        return bytes;
+    }
+
+    private static long sizeIfThere(Path file) throws IOException {
+        try {
+            return Files.size(file);
+        } catch (NoSuchFileException e) {
+            return 0;
+        }
     }
 
     /**
@@ -220,6 +256,7 @@ final class ImageFiles {
                         Path whole = file.orElseThrow(() -> new RuntimeFailure(
                                 Kind.CONFLICT,
                                 "the guest image " + reference + " was removed meanwhile: pull it again"));
+                        requireWithinBound(bytesIn(content), image.sizeBytes());
                         try (FileChannel channel = FileChannel.open(whole, StandardOpenOption.WRITE)) {
                             channel.force(true);
                         }
