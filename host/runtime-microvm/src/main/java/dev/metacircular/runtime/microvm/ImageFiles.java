@@ -85,6 +85,12 @@ final class ImageFiles {
         Stored {
             command = List.copyOf(command);
         }
+
+        /** The same, with what was known of it before and is not said now. */
+        Stored knowing(Stored before) {
+            return new Stored(
+                    id, sizeBytes, digest.isEmpty() ? before.digest : digest, command.isEmpty() ? before.command : command);
+        }
     }
 
     /** @param digest the manifest's; empty for one that never came from a registry */
@@ -265,7 +271,7 @@ final class ImageFiles {
                         synchronise(content);
                         verified.remove(image.id());
                     }
-                    remember(image);
+                    remember(stored(image.id()).map(image::knowing).orElse(image));
                     write(
                             names.resolve(hex(reference.toString())),
                             List.of("reference " + reference, "image " + image.id(), "digest " + image.digest()));

@@ -48,6 +48,17 @@ final class ImageFilesTest {
     }
 
     @Test
+    void whatIsKnownOfAnImageStaysWhenItIsLoadedAgain() throws IOException {
+        ImageFiles files = store(1 << 20);
+        String id = image('1', 10).id();
+        ImageFiles.Stored pulled = new ImageFiles.Stored(id, 10, "sha256:" + "a".repeat(64), List.of("serve", "--all"));
+        files.keep(made(files, 10), pulled, ImageRef.parse("registry.example/worker:v1"));
+        files.keep(made(files, 10), image('1', 10), REFERENCE);
+        assertThat(files.stored(id)).contains(pulled);
+        assertThat(files.find(REFERENCE).orElseThrow().digest()).isEmpty();
+    }
+
+    @Test
     void whatGoesMeanwhileDoesNotMatter() throws Exception {
         ImageFiles files = store(1 << 20);
         AtomicBoolean over = new AtomicBoolean();
