@@ -207,7 +207,7 @@ final class ImagePull {
         Path made = files.workspace();
         try (Spool spool = new Spool(made.resolve("files"))) {
             RootTree tree = new RootTree(limits.entries(), limits.depth());
-            LayerReader layers = new LayerReader(tree, spool, limits.unpackedBytes());
+            LayerReader layers = new LayerReader(tree, spool, limits.unpackedBytes(), files::requireFree);
             long done = 0;
             for (int i = 0; i < manifest.layers().size(); i++) {
                 Descriptor layer = manifest.layers().get(i);
@@ -225,9 +225,9 @@ final class ImagePull {
             report(total, total);
             OrdinaryImage.Packed packed = image.pack(tree, manifest.self().digest(), reference.lastSegment());
             Path file = made.resolve("image");
+            files.requireFree(layers.bytes());
             ImageWriter.write(packed.spec(), file);
             long size = Files.size(file);
-            files.requireRoom(size);
             String id = ImageFiles.digest(file).toString();
             files.keep(Optional.of(file), new ImageFiles.Stored(id, size, digest, packed.defaults()), reference);
             files.rememberPacked(key, id);

@@ -13,6 +13,7 @@ import java.security.MessageDigest;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.LongConsumer;
 
 /** Puts layers over one another (OCI Image Specification, layer.md). */
 final class LayerReader {
@@ -20,20 +21,34 @@ final class LayerReader {
     private static final String OPAQUE = ".wh..wh..opq";
     private static final String WHITEOUT_META = ".wh..wh.";
 
+    /** So often there is a look whether there is room. */
+    private static final long LOOK_BYTES = 64L << 20;
+
     /** Of the year 9999. */
     private static final long MAX_SECONDS = 253_402_300_799L;
 
     private final RootTree tree;
     private final Spool spool;
     private final long maxBytes;
+    private final LongConsumer room;
     private long bytes;
+    private long looked;
     private int layer;
 
-    /** @param maxBytes of all layers together, unpacked */
-    LayerReader(RootTree tree, Spool spool, long maxBytes) {
+    /**
+     * @param maxBytes of all layers together, unpacked
+     * @param room told how many bytes come next at most; throws where there is no room for them
+     */
+    LayerReader(RootTree tree, Spool spool, long maxBytes, LongConsumer room) {
         this.tree = tree;
         this.spool = spool;
         this.maxBytes = maxBytes;
+        this.room = room;
+    }
+
+    /** How many were read. */
+    long bytes() {
+        return bytes;
     }
 
     /**
@@ -60,6 +75,10 @@ final class LayerReader {
                     bytes += read;
                     if (bytes > maxBytes) {
                         throw new RootTree.BadTree("its layers unpack to more than " + maxBytes + " bytes");
+                    }
+                    if (bytes > looked) {
+                        room.accept(LOOK_BYTES);
+                        looked = bytes + LOOK_BYTES;
                     }
                     digest.update(buffer, offset, read);
                 }

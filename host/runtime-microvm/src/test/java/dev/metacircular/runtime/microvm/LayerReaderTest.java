@@ -10,6 +10,7 @@ import dev.metacircular.oci.Sha256;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.SequenceInputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -37,7 +38,7 @@ final class LayerReaderTest {
     @BeforeEach
     void start() throws IOException {
         spool = new Spool(folder.resolve("spool"));
-        layers = new LayerReader(tree, spool, 1 << 20);
+        layers = new LayerReader(tree, spool, 1 << 20, _ -> {});
     }
 
     @AfterEach
@@ -237,7 +238,7 @@ final class LayerReaderTest {
         for (int i = 0; i < 1001; i++) {
             many.file("f" + i, "");
         }
-        assertThatThrownBy(() -> new LayerReader(new RootTree(1000, 20), spool, 1 << 20)
+        assertThatThrownBy(() -> new LayerReader(new RootTree(1000, 20), spool, 1 << 20, _ -> {})
                         .add(new ByteArrayInputStream(many.bytes())))
                 .hasMessageContaining("more than 1000 files");
         assertThatThrownBy(() -> add(new TarWriter().file("d/".repeat(21) + "x", "")))
@@ -248,7 +249,7 @@ final class LayerReaderTest {
 
     @Test
     void whatWouldFillTheMemoryIsRefused() throws IOException {
-        layers = new LayerReader(tree, spool, 1 << 24);
+        layers = new LayerReader(tree, spool, 1 << 24, _ -> {});
         String comment = "comment=" + "x".repeat(1_000_000);
         assertThatThrownBy(() -> add(
                         new TarWriter().pax(comment).pax(comment).pax(comment).file("a", "")))
@@ -258,10 +259,10 @@ final class LayerReaderTest {
         for (int i = 0; i < 3; i++) {
             sound.pax(comment).file("c" + i, "");
         }
-        new LayerReader(new RootTree(10, 5), spool, 1 << 22).add(new ByteArrayInputStream(sound.bytes()));
+        new LayerReader(new RootTree(10, 5), spool, 1 << 22, _ -> {}).add(new ByteArrayInputStream(sound.bytes()));
 
         tree = new RootTree(40_000, 20);
-        layers = new LayerReader(tree, spool, 1 << 24);
+        layers = new LayerReader(tree, spool, 1 << 24, _ -> {});
         TarWriter links = new TarWriter();
         String target = "linkpath=" + "t".repeat(4095);
         for (int i = 0; i < 1000; i++) {
@@ -278,6 +279,33 @@ final class LayerReaderTest {
         assertThatThrownBy(() -> add(more))
                 .isInstanceOf(RootTree.BadTree.class)
                 .hasMessage("the names of its files and the targets of its links have more than 4194304 bytes");
+    }
+
+    @Test
+    void thereIsALookForRoomEverySixtyFourMebibytes() {
+        List<Long> looks = new ArrayList<>();
+        layers = new LayerReader(tree, spool, 1 << 30, next -> {
+            looks.add(next);
+            if (looks.size() == 2) {
+                throw new RootTree.BadTree("no room");
+            }
+        });
+        InputStream endless = new SequenceInputStream(
+                new ByteArrayInputStream(new TarWriter().file("a", "1").bytes()), new InputStream() {
+                    @Override
+                    public int read() {
+                        return 0;
+                    }
+
+                    @Override
+                    public int read(byte[] buffer, int offset, int length) {
+                        Arrays.fill(buffer, offset, offset + length, (byte) 0);
+                        return length;
+                    }
+                });
+        assertThatThrownBy(() -> layers.add(endless)).hasMessage("no room");
+        assertThat(looks).containsExactly(64L << 20, 64L << 20);
+        assertThat(layers.bytes()).isBetween(64L << 20, 65L << 20);
     }
 
     @Test
@@ -331,7 +359,7 @@ final class LayerReaderTest {
             }
             mendChecksum(noisy, header);
             try {
-                new LayerReader(new RootTree(100, 5), spool, 1 << 20).add(new ByteArrayInputStream(noisy));
+                new LayerReader(new RootTree(100, 5), spool, 1 << 20, _ -> {}).add(new ByteArrayInputStream(noisy));
             } catch (IOException | RootTree.BadTree | dev.metacircular.image.ImageException e) {
                 assertThat(e.getMessage()).isNotBlank();
             }
