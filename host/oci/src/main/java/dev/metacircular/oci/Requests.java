@@ -119,15 +119,23 @@ final class Requests implements AutoCloseable {
             return known.get();
         }
         String host = registry.equals("docker.io") ? "registry-1.docker.io" : registry;
-        URI tls;
-        try {
-            tls = URI.create("https://" + host);
-        } catch (IllegalArgumentException e) {
-            throw new OciException(Kind.INVALID, "'" + OneLine.of(registry) + "' is no host of a registry", e);
-        }
+        URI tls = Optional.of(host)
+                .flatMap(Requests::withTls)
+                .orElseThrow(() -> new OciException(
+                        Kind.INVALID,
+                        "cannot %s: '%s' is no host of a registry".formatted(purpose, OneLine.of(registry))));
         URI found = access.insecure() ? plainOr(tls, purpose, end) : tls;
         base = Optional.of(found);
         return found;
+    }
+
+    /** Empty if that is no host; a URI takes some as a mere authority, of which no request can be made. */
+    private static Optional<URI> withTls(String host) {
+        try {
+            return Optional.of(URI.create("https://" + host)).filter(uri -> uri.getHost() != null);
+        } catch (IllegalArgumentException e) {
+            return Optional.empty();
+        }
     }
 
     /** A server that speaks TLS answers plain HTTP with 400, a way to TLS, or nothing. */

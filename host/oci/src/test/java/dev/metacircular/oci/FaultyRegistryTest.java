@@ -29,6 +29,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a registry may do to its clients. */
 @Timeout(60)
@@ -332,6 +334,14 @@ final class FaultyRegistryTest {
             fails(Kind.FAILED, () -> client.blob("x", blob, 2_000_000), "HTTP 302");
         }
         assertThat(tries).hasValue(2 + 1 + 5);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"registry.1:5000", "a..b:5000", "-a", "a b", "a_b"})
+    void aHostThatIsNoneIsRefused(String host) {
+        try (RegistryClient client = new RegistryClient(host, INSECURE)) {
+            fails(Kind.INVALID, () -> client.document("x", "v1"), "'" + host + "' is no host");
+        }
     }
 
     @Test
