@@ -42,10 +42,6 @@ final class Transport implements AutoCloseable {
         Call(String method, URI uri, Map<String, String> headers) {
             this(method, uri, headers, _ -> HttpRequest.BodyPublishers.noBody());
         }
-
-        Call at(URI other) {
-            return new Call(method, other, headers, body);
-        }
     }
 
     /** An answer whose body has not been read. */
