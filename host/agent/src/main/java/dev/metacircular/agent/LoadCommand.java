@@ -10,7 +10,6 @@ import dev.metacircular.runtime.microvm.GuestImages;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -55,10 +54,13 @@ final class LoadCommand implements Callable<Integer> {
                     .next("run bin/mcp-agent as root or as the directory's owner: it becomes the owner by itself")
                     .exception();
         }
+        ImageRef reference = reference();
         try {
             GuestImages images =
                     new GuestImages(GuestImageOptions.of(dir.resolve("guest-images"), Map.of(), Optional.empty()));
-            Image image = file.equals("-") ? fromInput(images) : images.load(source(), reference());
+            Image image = file.equals("-")
+                    ? images.load(System.in, "standard input", reference)
+                    : images.load(source(), reference);
             spec.commandLine()
                     .getOut()
                     .println("loaded " + name + ": " + image.id() + ", " + (image.sizeBytes() >> 10) + " KiB");
@@ -91,15 +93,5 @@ final class LoadCommand implements Callable<Integer> {
                 .orElse(Path.of(""))
                 .resolve(file)
                 .toAbsolutePath();
-    }
-
-    private Image fromInput(GuestImages images) throws IOException {
-        Path copy = Files.createTempFile("mcp-agent", ".img");
-        try {
-            Files.copy(System.in, copy, StandardCopyOption.REPLACE_EXISTING);
-            return images.load(copy, reference());
-        } finally {
-            Files.deleteIfExists(copy);
-        }
     }
 }

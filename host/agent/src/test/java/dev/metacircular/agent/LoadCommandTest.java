@@ -13,7 +13,9 @@ import dev.metacircular.image.Node;
 import dev.metacircular.model.ImageRef;
 import dev.metacircular.runtime.microvm.GuestImageOptions;
 import dev.metacircular.runtime.microvm.GuestImages;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
@@ -59,6 +61,29 @@ class LoadCommandTest {
                 new GuestImages(GuestImageOptions.of(directory.resolve("guest-images"), Map.of(), Optional.empty()));
         assertThat(images.image(ImageRef.parse("localhost/x:v1"))).isPresent();
         assertThat(images.images()).hasSize(1);
+        InputStream before = System.in;
+        try (InputStream in = Files.newInputStream(file)) {
+            System.setIn(in);
+            assertThat(load("-", "localhost/x:v2")).as(err.toString()).isZero();
+        } finally {
+            System.setIn(before);
+        }
+        assertThat(images.image(ImageRef.parse("localhost/x:v2"))).isPresent();
+        assertThat(directory.resolve("guest-images/new")).isEmptyDirectory();
+    }
+
+    @Test
+    void nothingIsReadForANameThatIsNone() throws IOException {
+        InputStream before = System.in;
+        InputStream in = new ByteArrayInputStream(new byte[5]);
+        try {
+            System.setIn(in);
+            assertThat(load("-", "x")).isEqualTo(2);
+            assertThat(load("-", "registry.example/x:v1")).isEqualTo(1);
+        } finally {
+            System.setIn(before);
+        }
+        assertThat(in.available()).isEqualTo(5);
     }
 
     @Test

@@ -56,6 +56,8 @@ final class PullCommand implements Callable<Integer> {
         requireReplaceable(file);
         Path fresh = file.resolveSibling(
                 "." + file.getFileName() + "." + ProcessHandle.current().pid() + "." + System.nanoTime());
+        // A signal ends the program without what stands below.
+        fresh.toFile().deleteOnExit();
         try (RegistryClient client = registry.client(cli, from);
                 TransferLine progress = TransferLine.of("pull", cli, options.json)) {
             Document document = client.document(from.repository(), RegistryOption.tagOrDigest(from));

@@ -4,19 +4,28 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.sun.net.httpserver.HttpServer;
 import dev.metacircular.oci.Descriptor;
 import dev.metacircular.oci.GuestArtifact;
 import dev.metacircular.oci.Progress;
 import dev.metacircular.oci.RegistryClient;
+import dev.metacircular.oci.Sha256;
 import dev.metacircular.oci.TestRegistry;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -74,6 +83,74 @@ class RegistryCommandsTest {
             assertThat(bench.run(folder, "pull", reference))
                     .satisfies(result -> assertThat(result.status()).isEqualTo(1))
                     .satisfies(result -> assertThat(result.err()).contains("not trusted", "--insecure", "--ca"));
+        }
+    }
+
+    @Test
+    void aPullThatASignalEndsLeavesNothing() throws Exception {
+        byte[] whole = new byte[1 << 20];
+        Sha256 digest = Sha256.of(whole);
+        String manifest = """
+                {"artifactType":"%s","config":{"mediaType":"x","digest":"%s","size":2},
+                 "layers":[{"mediaType":"%s","digest":"%s","size":%d}]}""".formatted(
+                GuestArtifact.ARTIFACT_TYPE, digest, GuestArtifact.LAYER_TYPE, digest, whole.length);
+        CountDownLatch over = new CountDownLatch(1);
+        HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {
+            server.setExecutor(executor);
+            server.createContext("/v2/x/manifests/v1", exchange -> {
+                try (exchange) {
+                    byte[] bytes = manifest.getBytes(StandardCharsets.UTF_8);
+                    exchange.getResponseHeaders().set("Content-Type", "application/vnd.oci.image.manifest.v1+json");
+                    exchange.sendResponseHeaders(200, bytes.length);
+                    exchange.getResponseBody().write(bytes);
+                }
+            });
+            server.createContext("/v2/x/blobs/", exchange -> {
+                try (exchange) {
+                    exchange.sendResponseHeaders(200, whole.length);
+                    exchange.getResponseBody().write(whole, 0, 1000);
+                    exchange.getResponseBody().flush();
+                    over.await();
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                }
+            });
+            server.start();
+            Path there = Files.createDirectory(folder.resolve("there"));
+            Process pull = new ProcessBuilder(
+                            ProcessHandle.current().info().command().orElseThrow(),
+                            "-cp",
+                            System.getProperty("java.class.path"),
+                            Main.class.getName(),
+                            "pull",
+                            "--insecure",
+                            "127.0.0.1:" + server.getAddress().getPort() + "/x:v1")
+                    .directory(there.toFile())
+                    .redirectErrorStream(true)
+                    .redirectOutput(folder.resolve("said").toFile())
+                    .start();
+            try {
+                while (isEmpty(there)) {
+                    assertThat(pull.isAlive())
+                            .as(Files.readString(folder.resolve("said")))
+                            .isTrue();
+                    Thread.sleep(20);
+                }
+                pull.destroy();
+                assertThat(pull.waitFor(60, TimeUnit.SECONDS)).isTrue();
+                assertThat(there).isEmptyDirectory();
+            } finally {
+                pull.destroyForcibly();
+                over.countDown();
+                server.stop(0);
+            }
+        }
+    }
+
+    private static boolean isEmpty(Path there) throws IOException {
+        try (Stream<Path> all = Files.list(there)) {
+            return all.findAny().isEmpty();
         }
     }
 

@@ -3,6 +3,7 @@ package dev.metacircular.runtime.microvm;
 import dev.metacircular.image.ImageException;
 import dev.metacircular.model.ImageRef;
 import dev.metacircular.oci.Access;
+import dev.metacircular.oci.GuestArtifact;
 import dev.metacircular.oci.OciException;
 import dev.metacircular.oci.RegistryClient;
 import dev.metacircular.runtime.Image;
@@ -11,8 +12,11 @@ import dev.metacircular.runtime.RuntimeFailure;
 import dev.metacircular.runtime.RuntimeFailure.Kind;
 import dev.metacircular.runtime.podman.RegistryOptions;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -30,6 +34,8 @@ import java.util.concurrent.Semaphore;
 public final class GuestImages implements GuestImageStore {
     /** An ordinary image's tree is held in memory while it is packed. */
     private static final int PACKED_AT_ONCE = 1;
+    /** So often there is a look whether there is room for what is loaded. */
+    private static final long LOOK_BYTES = 64L << 20;
 
     private final GuestImageOptions options;
     private final ImageFiles files;
@@ -117,12 +123,25 @@ public final class GuestImages implements GuestImageStore {
     }
 
     /**
-     * Puts a guest image from a file into the store.
+     * Puts a guest image from a file into the store; what a sudden end leaves of it is taken away when the store is opened next.
      *
      * @param reference a {@code localhost/…} name
      * @throws RuntimeFailure {@code INVALID} if the file is no sound guest image, or the name is not the node's own
      */
     public Image load(Path file, ImageRef reference) {
+        try (InputStream in = Files.newInputStream(file)) {
+            return load(in, file.toString(), reference);
+        } catch (IOException e) {
+            throw ImageFiles.failure("load " + file, e);
+        }
+    }
+
+    /**
+     * As {@link #load(Path, ImageRef)}, from a stream of unknown length.
+     *
+     * @param name what messages call it
+     */
+    public Image load(InputStream in, String name, ImageRef reference) {
         if (!reference.isLocal()) {
             throw new RuntimeFailure(
                     Kind.INVALID,
@@ -131,22 +150,41 @@ public final class GuestImages implements GuestImageStore {
         Path made = files.workspace();
         try {
             Path copy = made.resolve("image");
-            files.requireRoom(Files.size(file));
-            Files.copy(file, copy);
+            copy(in, name, copy);
             try (dev.metacircular.image.Image opened = dev.metacircular.image.Image.open(copy)) {
                 opened.verify();
             } catch (ImageException e) {
-                throw new RuntimeFailure(Kind.INVALID, file + " is no sound guest image: " + e.getMessage(), e);
+                throw new RuntimeFailure(Kind.INVALID, name + " is no sound guest image: " + e.getMessage(), e);
             }
             String id = ImageFiles.digest(copy).toString();
             files.keep(Optional.of(copy), new ImageFiles.Stored(id, Files.size(copy), "", List.of()), reference);
         } catch (IOException e) {
-            throw ImageFiles.failure("load " + file, e);
+            throw ImageFiles.failure("load " + name, e);
         } finally {
             discard(made);
         }
         return image(reference)
                 .orElseThrow(() -> new RuntimeFailure(Kind.CONFLICT, reference + " was removed at once"));
+    }
+
+    private void copy(InputStream in, String name, Path file) throws IOException {
+        try (OutputStream out = Files.newOutputStream(file, StandardOpenOption.CREATE_NEW)) {
+            byte[] buffer = new byte[1 << 16];
+            long bytes = 0;
+            long looked = 0;
+            for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
+                bytes += read;
+                if (bytes > GuestArtifact.MAX_BYTES) {
+                    throw new RuntimeFailure(
+                            Kind.INVALID, name + " has more than " + GuestArtifact.MAX_BYTES + " bytes");
+                }
+                if (bytes > looked) {
+                    files.requireRoom(0);
+                    looked = bytes + LOOK_BYTES;
+                }
+                out.write(buffer, 0, read);
+            }
+        }
     }
 
     private static void discard(Path made) {
