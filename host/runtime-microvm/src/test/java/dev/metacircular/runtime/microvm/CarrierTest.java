@@ -22,44 +22,12 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestInstance;
-import org.junit.jupiter.api.TestInstance.Lifecycle;
 import org.junit.jupiter.api.Timeout;
 
 /** What a VM is carried by: confined, one with the containers of its service, and gone without a trace. */
-@TestInstance(Lifecycle.PER_CLASS)
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
-final class CarrierTest {
-    private MicrovmNode node;
-    private Scene scene;
-
-    @BeforeAll
-    void open() {
-        node = new MicrovmNode();
-    }
-
-    @AfterAll
-    void close() {
-        try (MicrovmNode closing = node) {
-            assertThat(closing.leftovers()).isEmpty();
-        }
-    }
-
-    @BeforeEach
-    void begin() {
-        scene = new Scene(node);
-    }
-
-    @AfterEach
-    void end() {
-        scene.close();
-    }
-
+final class CarrierTest extends SceneBench {
     @Test
     void theVmmHasNoPrivilegesAndSeesNothingOfTheNodesButItsPrograms() throws IOException {
         // As the agent's own directory: podman's user could read it.
@@ -161,6 +129,15 @@ final class CarrierTest {
         } finally {
             Shell.podman("rm", "-f", "-t", "0", container);
         }
+    }
+
+    @Test
+    void aVmFindsAnotherOnceItIsThere() {
+        InstanceId asking = scene.started("web", "ask", "worker", "8080");
+        // Asked for before it is there, then found: the name and what it leads to come with the component.
+        scene.awaitLog(asking, "NotFound");
+        scene.started("worker", "serves");
+        scene.awaitLog(asking, "HTTP/1.1 404 Not Found");
     }
 
     @Test

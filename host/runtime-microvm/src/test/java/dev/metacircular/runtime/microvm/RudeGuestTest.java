@@ -10,47 +10,15 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.TestInstance;
-import org.junit.jupiter.api.TestInstance.Lifecycle;
 import org.junit.jupiter.api.Timeout;
 
 /** Guests that do not behave, and VMMs that die: contained, visible, stoppable. */
-@TestInstance(Lifecycle.PER_CLASS)
 @Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
-final class RudeGuestTest {
+final class RudeGuestTest extends SceneBench {
     private static final long MEBIBYTE = 1 << 20;
     /** What podman keeps of a log, and what it may hold when it notices. */
     private static final long LOG_MAX = 11 * MEBIBYTE;
-
-    private MicrovmNode node;
-    private Scene scene;
-
-    @BeforeAll
-    void open() {
-        node = new MicrovmNode();
-    }
-
-    @AfterAll
-    void close() {
-        try (MicrovmNode closing = node) {
-            assertThat(closing.leftovers()).isEmpty();
-        }
-    }
-
-    @BeforeEach
-    void begin() {
-        scene = new Scene(node);
-    }
-
-    @AfterEach
-    void end() {
-        scene.close();
-    }
 
     @Test
     void oneThatHangsIsEndedByForce() {
