@@ -132,7 +132,7 @@ public final class GuestImages implements GuestImageStore {
         try (InputStream in = Files.newInputStream(file)) {
             return load(in, file.toString(), reference);
         } catch (IOException e) {
-            throw ImageFiles.failure("load " + file, e);
+            throw FileFailure.of("load " + file, e);
         }
     }
 
@@ -159,9 +159,9 @@ public final class GuestImages implements GuestImageStore {
             String id = ImageFiles.digest(copy).toString();
             files.keep(Optional.of(copy), new ImageFiles.Stored(id, Files.size(copy), "", List.of()), reference);
         } catch (IOException e) {
-            throw ImageFiles.failure("load " + name, e);
+            throw FileFailure.of("load " + name, e);
         } finally {
-            discard(made);
+            ImageFiles.discard(made);
         }
         return image(reference)
                 .orElseThrow(() -> new RuntimeFailure(Kind.CONFLICT, reference + " was removed at once"));
@@ -184,14 +184,6 @@ public final class GuestImages implements GuestImageStore {
                 }
                 out.write(buffer, 0, read);
             }
-        }
-    }
-
-    private static void discard(Path made) {
-        try {
-            ImageFiles.delete(made);
-        } catch (IOException e) {
-            throw ImageFiles.failure("tidy up " + made, e);
         }
     }
 

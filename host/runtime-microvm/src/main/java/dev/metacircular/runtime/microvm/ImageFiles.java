@@ -47,9 +47,6 @@ final class ImageFiles {
     private static final ReentrantLock THIS_PROCESS = new ReentrantLock();
     private static final AtomicLong NEXT = new AtomicLong();
     private static final int MAX_NAMES = 4096;
-    /** Left of the file system to others, of which the agent's registry is one. */
-    private static final long RESERVE_BYTES = 256L << 20;
-
     private static final Duration CLOCK_TICK = Duration.ofSeconds(1);
 
     private final Path content;
@@ -57,7 +54,7 @@ final class ImageFiles {
     private final Path packed;
     private final Path fresh;
     private final Path lock;
-    private final long maxBytes;
+    private final StoreRoom room;
     private final Map<String, BasicFileAttributes> verified = new ConcurrentHashMap<>();
     private volatile Names lastNames = new Names(Instant.MIN, List.of());
 
@@ -67,7 +64,7 @@ final class ImageFiles {
         this.packed = directory.resolve("packed");
         this.fresh = directory.resolve("new");
         this.lock = directory.resolve("lock");
-        this.maxBytes = maxBytes;
+        this.room = new StoreRoom(content, fresh, maxBytes);
         attempt("make the store of guest images in " + directory, () -> {
             for (Path folder : List.of(content, names, packed, fresh)) {
                 Files.createDirectories(folder);
@@ -107,18 +104,8 @@ final class ImageFiles {
         try {
             return work.run();
         } catch (IOException e) {
-            throw failure(what, e);
+            throw FileFailure.of(what, e);
         }
-    }
-
-    /** What is said of a file that cannot be read or written. */
-    static RuntimeFailure failure(String what, IOException e) {
-        String why = String.valueOf(e.getMessage());
-        Kind kind = why.contains("No space left") || why.contains("quota") ? Kind.EXHAUSTED : Kind.FAILED;
-        return new RuntimeFailure(
-                kind,
-                "cannot " + what + ": " + e.getClass().getSimpleName() + " " + why.replaceAll("\\p{Cntrl}", "?"),
-                e);
     }
 
     private <T> T locked(Work<T> work) throws IOException {
@@ -136,7 +123,7 @@ final class ImageFiles {
         for (Path file : files(fresh)) {
             String[] owner = file.getFileName().toString().split("-", 3);
             if (!alive(owner)) {
-                delete(file);
+                FileTree.delete(file);
             }
         }
         for (Path file : files(content)) {
@@ -169,17 +156,15 @@ final class ImageFiles {
         }
     }
 
-    /** A file or a folder with all that is in it. */
-    static void delete(Path file) throws IOException {
-        if (Files.isDirectory(file, java.nio.file.LinkOption.NOFOLLOW_LINKS)) {
-            for (Path below : files(file)) {
-                delete(below);
-            }
-        }
-        Files.deleteIfExists(file);
+    /** As {@link FileTree#delete}, of what was being made. */
+    static void discard(Path made) {
+        attempt("tidy up " + made, () -> {
+            FileTree.delete(made);
+            return true;
+        });
     }
 
-    /** A folder for what is being made; who asks deletes it. */
+    /** A folder for what is being made; who asks has it discarded. */
     Path workspace() {
         ProcessHandle self = ProcessHandle.current();
         return attempt(
@@ -194,7 +179,7 @@ final class ImageFiles {
         attempt(
                 "look for room in " + fresh,
                 () -> locked(() -> {
-                    requireWithinBound(bytesIn(content) + bytesIn(fresh), bytes);
+                    room.requireForMaking(bytes);
                     return true;
                 }));
     }
@@ -202,47 +187,9 @@ final class ImageFiles {
     /** @throws RuntimeFailure EXHAUSTED if the file system has no room for so many bytes more */
     void requireFree(long bytes) {
         attempt("look for room in " + fresh, () -> {
-            long free = Files.getFileStore(fresh).getUsableSpace();
-            if (bytes > free - RESERVE_BYTES) {
-                throw new RuntimeFailure(
-                        Kind.EXHAUSTED,
-                        "no room for %d MiB of guest images: %d MiB are free below %s, %d of them for other files"
-                                .formatted(bytes >> 20, free >> 20, fresh, RESERVE_BYTES >> 20));
-            }
+            room.requireFree(bytes);
             return true;
         });
-    }
-
-    private void requireWithinBound(long taken, long bytes) {
-        if (taken + bytes > maxBytes) {
-            throw new RuntimeFailure(
-                    Kind.EXHAUSTED,
-                    "the node's guest images take %d MiB, and with %d MiB more they would take more than %d: remove some"
-                            .formatted(taken >> 20, bytes >> 20, maxBytes >> 20));
-        }
-    }
-
-    /** Of the files in a folder and below; those that go meanwhile do not count. */
-    private static long bytesIn(Path folder) throws IOException {
-        long bytes = 0;
-        try {
-            for (Path file : files(folder)) {
-                bytes += Files.isDirectory(file, java.nio.file.LinkOption.NOFOLLOW_LINKS)
-                        ? bytesIn(file)
-                        : sizeIfThere(file);
-            }
-        } catch (NoSuchFileException e) {
-            return bytes;
-        }
-        return bytes;
-    }
-
-    private static long sizeIfThere(Path file) throws IOException {
-        try {
-            return Files.size(file);
-        } catch (NoSuchFileException e) {
-            return 0;
-        }
     }
 
     /**
@@ -262,7 +209,7 @@ final class ImageFiles {
                         Path whole = file.orElseThrow(() -> new RuntimeFailure(
                                 Kind.CONFLICT,
                                 "the guest image " + reference + " was removed meanwhile: pull it again"));
-                        requireWithinBound(bytesIn(content), image.sizeBytes());
+                        room.requireForKeeping(image.sizeBytes());
                         try (FileChannel channel = FileChannel.open(whole, StandardOpenOption.WRITE)) {
                             channel.force(true);
                         }
@@ -319,7 +266,7 @@ final class ImageFiles {
                 synchronise(folder);
             }
         } finally {
-            delete(made);
+            FileTree.delete(made);
         }
     }
 

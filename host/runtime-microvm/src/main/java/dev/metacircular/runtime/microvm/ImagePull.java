@@ -127,7 +127,7 @@ final class ImagePull {
             }
             files.keep(Optional.of(file).filter(Files::exists), stored, reference);
         } finally {
-            discard(made);
+            ImageFiles.discard(made);
         }
     }
 
@@ -173,7 +173,7 @@ final class ImagePull {
                 packing.release();
             }
         } catch (IOException e) {
-            throw ImageFiles.failure("pack " + reference, e);
+            throw FileFailure.of("pack " + reference, e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new RuntimeFailure(Kind.FAILED, purpose + "it was interrupted", e);
@@ -234,7 +234,7 @@ final class ImagePull {
         } catch (RootTree.BadTree | ImageException e) {
             throw invalid(String.valueOf(e.getMessage()));
         } finally {
-            discard(made);
+            ImageFiles.discard(made);
         }
     }
 
@@ -252,14 +252,6 @@ final class ImagePull {
         throw invalid("a layer is of the type '%s': push it compressed by gzip".formatted(layer.mediaType()));
     }
 
-    private static void discard(Path made) {
-        try {
-            ImageFiles.delete(made);
-        } catch (IOException e) {
-            throw ImageFiles.failure("tidy up " + made, e);
-        }
-    }
-
     private RuntimeFailure invalid(String why) {
         return new RuntimeFailure(Kind.INVALID, purpose + why.replaceAll("\\p{Cntrl}", "?"));
     }
@@ -272,7 +264,7 @@ final class ImagePull {
             case UNREACHABLE -> Kind.UNREACHABLE;
             case DEADLINE -> Kind.DEADLINE;
             case INVALID -> Kind.INVALID;
-            case FAILED -> String.valueOf(e.getMessage()).contains("No space left") ? Kind.EXHAUSTED : Kind.FAILED;
+            case FAILED -> FileFailure.kind(String.valueOf(e.getMessage()));
         };
         return new RuntimeFailure(kind, String.valueOf(e.getMessage()), e);
     }

@@ -1,25 +1,20 @@
 package dev.metacircular.runtime.microvm;
 
+import dev.metacircular.image.Digest;
 import dev.metacircular.model.Identity;
 import dev.metacircular.runtime.RuntimeFailure;
-import dev.metacircular.runtime.RuntimeFailure.Kind;
 import dev.metacircular.vm.ChannelReader;
 import dev.metacircular.vm.VmException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.SimpleFileVisitor;
-import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipal;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import java.util.HexFormat;
 import java.util.List;
@@ -27,7 +22,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The state directories of the VMs. One is made before its carrier, under a name that no other ever had, and goes after it; so one that no
@@ -84,7 +78,7 @@ final class StateDirectories {
         random.nextBytes(nonce);
         return shortly(identity.component().service().value()) + "-"
                 + shortly(identity.component().component().value()) + "-"
-                + digest(identity.toString()).substring(0, 8) + "-"
+                + Digest.of(identity.toString().getBytes(StandardCharsets.UTF_8)).hex().substring(0, 8) + "-"
                 + HexFormat.of().formatHex(nonce);
     }
 
@@ -95,15 +89,6 @@ final class StateDirectories {
 
     private static String shortly(String name) {
         return name.substring(0, Math.min(NAME_MAX, name.length()));
-    }
-
-    private static String digest(String text) {
-        try {
-            return HexFormat.of()
-                    .formatHex(MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
-        } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every JDK has SHA-256", e);
-        }
     }
 
     State at(String key) {
@@ -199,25 +184,7 @@ final class StateDirectories {
     void remove(String key) {
         Path path = folder.resolve(key);
         try {
-            if (!Files.exists(path)) {
-                return;
-            }
-            Files.walkFileTree(path, new SimpleFileVisitor<>() {
-                @Override
-                public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
-                    Files.deleteIfExists(file);
-                    return FileVisitResult.CONTINUE;
-                }
-
-                @Override
-                public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException e) throws IOException {
-                    Files.deleteIfExists(directory);
-                    return FileVisitResult.CONTINUE;
-                }
-            });
-        } catch (NoSuchFileException _) {
-            // Somebody else removes it too.
-            return;
+            FileTree.delete(path);
         } catch (IOException e) {
             throw failure("remove", key, e);
         }
@@ -237,12 +204,6 @@ final class StateDirectories {
     }
 
     private RuntimeFailure failure(String verb, String key, IOException e) {
-        String why = e.getMessage() == null ? e.toString() : e.getMessage();
-        boolean full = why.contains("No space left") || why.contains("quota exceeded");
-        return new RuntimeFailure(
-                full ? Kind.EXHAUSTED : Kind.FAILED,
-                "cannot " + verb + " the VM's state directory " + folder.resolve(key) + ": "
-                        + e.getClass().getSimpleName() + " " + why.replaceAll("\\s+", " "),
-                e);
+        return FileFailure.of(verb + " the VM's state directory " + folder.resolve(key), e);
     }
 }

@@ -65,7 +65,7 @@ final class ImageFilesTest {
         Thread others = Thread.ofPlatform().start(() -> {
             while (!over.get()) {
                 try {
-                    ImageFiles.delete(made(files, 1).orElseThrow().getParent());
+                    FileTree.delete(made(files, 1).orElseThrow().getParent());
                 } catch (IOException e) {
                     throw new AssertionError(e);
                 }
