@@ -29,7 +29,7 @@ final class ModuleEdgesTest {
             Map.entry("plan", Set.of("model")),
             Map.entry("registry", Set.of("model")),
             Map.entry("runtime", Set.of("model")),
-            Map.entry("runtime.podman", Set.of("runtime", "model")),
+            Map.entry("runtime.podman", Set.of("runtime", "oci", "model")),
             Map.entry("runtime.microvm", Set.of("runtime", "runtime.podman", "vm", "image", "oci", "model")),
             Map.entry(
                     "agent",

@@ -1,18 +1,17 @@
 package dev.metacircular.runtime.podman;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.metacircular.model.ImageRef;
+import dev.metacircular.oci.Credentials;
+import dev.metacircular.oci.OciException;
 import dev.metacircular.runtime.RuntimeFailure;
 import dev.metacircular.runtime.RuntimeFailure.Kind;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
 import java.util.Base64;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Optional;
 
@@ -66,61 +65,26 @@ final class RegistryAccess {
         if (file.isEmpty()) {
             return Map.of();
         }
-        JsonNode auths = read(file.get()).path("auths");
-        return find(auths, reference)
-                .map(entry -> credentials(entry, file.get()))
-                .map(c -> Base64.getUrlEncoder().encodeToString(Json.bytes(c)))
-                .map(header -> Map.of("X-Registry-Auth", header))
-                .orElse(Map.of());
+        try {
+            return Credentials.find(file.get(), reference.registry(), reference.repository())
+                    .map(RegistryAccess::document)
+                    .map(c -> Base64.getUrlEncoder().encodeToString(Json.bytes(c)))
+                    .map(header -> Map.of("X-Registry-Auth", header))
+                    .orElse(Map.of());
+        } catch (OciException e) {
+            throw new RuntimeFailure(Kind.FAILED, String.valueOf(e.getMessage()), e);
+        }
     }
 
-    private static JsonNode read(Path file) {
-        try {
-            return Json.MAPPER.readTree(Files.readAllBytes(file));
-        } catch (IOException e) {
-            throw new RuntimeFailure(Kind.FAILED, "cannot read the credentials in " + file + ": " + why(e), e);
-        }
+    private static Map<String, String> document(Credentials credentials) {
+        return switch (credentials) {
+            case Credentials.Password(String user, String password) ->
+                Map.of("username", user, "password", password);
+            case Credentials.IdentityToken(String token) -> Map.of("identitytoken", token);
+        };
     }
 
     private static String why(IOException error) {
         return error.getClass().getSimpleName() + " " + OneLine.of(String.valueOf(error.getMessage()));
-    }
-
-    /** The most particular entry: a repository's before its namespace's before its registry's (containers-auth.json(5)). */
-    private static Optional<JsonNode> find(JsonNode auths, ImageRef reference) {
-        String key = reference.registry() + "/" + reference.repository();
-        while (true) {
-            JsonNode entry = auths.path(key);
-            if (entry.isObject()) {
-                return Optional.of(entry);
-            }
-            int slash = key.lastIndexOf('/');
-            if (slash < 0) {
-                return Optional.empty();
-            }
-            key = key.substring(0, slash);
-        }
-    }
-
-    private static Map<String, String> credentials(JsonNode entry, Path file) {
-        Map<String, String> credentials = new LinkedHashMap<>();
-        String token = entry.path("identitytoken").asText("");
-        if (!token.isEmpty()) {
-            credentials.put("identitytoken", token);
-            return credentials;
-        }
-        String[] pair;
-        try {
-            pair = new String(Base64.getDecoder().decode(entry.path("auth").asText("")), StandardCharsets.UTF_8)
-                    .split(":", 2);
-        } catch (IllegalArgumentException e) {
-            pair = new String[0];
-        }
-        if (pair.length != 2) {
-            throw new RuntimeFailure(Kind.FAILED, "an entry of " + file + " has no usable 'auth'");
-        }
-        credentials.put("username", pair[0]);
-        credentials.put("password", pair[1]);
-        return credentials;
     }
 }
