@@ -76,8 +76,7 @@ public sealed interface Credentials {
             // Its message and its text hold what stands there.
             if (e.getLocation() != null) {
                 where = " (line %d, column %d)"
-                        .formatted(
-                                e.getLocation().getLineNr(), e.getLocation().getColumnNr());
+                        .formatted(e.getLocation().getLineNr(), e.getLocation().getColumnNr());
             }
         } catch (IOException e) {
             where = " (" + e.getClass().getSimpleName() + ")";

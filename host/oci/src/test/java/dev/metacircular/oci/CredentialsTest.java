@@ -30,12 +30,10 @@ final class CredentialsTest {
                   "r.example:5000/team": {"auth": "YzpkOmU="},
                   "r.example:5000/team/web": {"identitytoken": "t0k"}
                 }}""");
-        assertThat(Credentials.find(file, "r.example:5000", "other/web"))
-                .contains(new Credentials.Password("a", "b"));
+        assertThat(Credentials.find(file, "r.example:5000", "other/web")).contains(new Credentials.Password("a", "b"));
         assertThat(Credentials.find(file, "r.example:5000", "team/worker"))
                 .contains(new Credentials.Password("c", "d:e"));
-        assertThat(Credentials.find(file, "r.example:5000", "team/web"))
-                .contains(new Credentials.IdentityToken("t0k"));
+        assertThat(Credentials.find(file, "r.example:5000", "team/web")).contains(new Credentials.IdentityToken("t0k"));
         assertThat(Credentials.find(file, "r.example", "team/web")).isEqualTo(Optional.empty());
     }
 

@@ -90,10 +90,10 @@ class RegistryCommandsTest {
     void aPullThatASignalEndsLeavesNothing() throws Exception {
         byte[] whole = new byte[1 << 20];
         Sha256 digest = Sha256.of(whole);
-        String manifest = """
-                {"artifactType":"%s","config":{"mediaType":"x","digest":"%s","size":2},
-                 "layers":[{"mediaType":"%s","digest":"%s","size":%d}]}""".formatted(
-                GuestArtifact.ARTIFACT_TYPE, digest, GuestArtifact.LAYER_TYPE, digest, whole.length);
+        String layer = "{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%d}"
+                .formatted(GuestArtifact.LAYER_TYPE, digest, whole.length);
+        String manifest = "{\"artifactType\":\"%s\",\"config\":%s,\"layers\":[%s]}"
+                .formatted(GuestArtifact.ARTIFACT_TYPE, layer, layer);
         CountDownLatch over = new CountDownLatch(1);
         HttpServer server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
         try (ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor()) {

@@ -86,7 +86,10 @@ final class ImageFiles {
         /** The same, with what was known of it before and is not said now. */
         Stored knowing(Stored before) {
             return new Stored(
-                    id, sizeBytes, digest.isEmpty() ? before.digest : digest, command.isEmpty() ? before.command : command);
+                    id,
+                    sizeBytes,
+                    digest.isEmpty() ? before.digest : digest,
+                    command.isEmpty() ? before.command : command);
         }
     }
 

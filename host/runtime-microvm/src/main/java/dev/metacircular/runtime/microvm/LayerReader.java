@@ -91,7 +91,7 @@ final class LayerReader {
                 return Math.max(0, read(buffer, 0, buffer.length));
             }
         };
-        TarReader tar = new TarReader(counted, maxBytes);
+        TarReader tar = new TarReader(counted);
         for (Optional<TarReader.Entry> entry = tar.next(); entry.isPresent(); entry = tar.next()) {
             add(tar, entry.get());
         }

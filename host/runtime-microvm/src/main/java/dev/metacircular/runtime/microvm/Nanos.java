@@ -165,7 +165,7 @@ final class Nanos {
                 build.run(release, new OpsBuild.Program("/trial", List.of("/trial"), Map.of(), "/"));
                 return Optional.empty();
             } finally {
-                ImageFiles.delete(work);
+                FileTree.delete(work);
             }
         } catch (OpsBuild.Failed | IOException e) {
             return Optional.of(String.valueOf(e.getMessage()));

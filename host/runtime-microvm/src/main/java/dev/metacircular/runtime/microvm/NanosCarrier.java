@@ -58,7 +58,7 @@ final class NanosCarrier {
                 Files.setPosixFilePermissions(image, PosixFilePermissions.fromString("rw-------"));
                 Files.writeString(made.root().resolve("places"), built.places() + "\n");
             } finally {
-                ImageFiles.delete(work);
+                FileTree.delete(work);
             }
         });
         CarriedNanos vm = new CarriedNanos(

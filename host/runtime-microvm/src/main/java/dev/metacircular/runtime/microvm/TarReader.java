@@ -25,15 +25,12 @@ final class TarReader {
     private static final Set<String> KEYS = Set.of("path", "linkpath", "size", "uid", "gid", "mtime");
 
     private final InputStream in;
-    private final long maxBytes;
     private long leftOfEntry;
     private int padding;
     private int extendedBytes;
 
-    /** @param maxBytes of one entry's content */
-    TarReader(InputStream in, long maxBytes) {
+    TarReader(InputStream in) {
         this.in = in;
-        this.maxBytes = maxBytes;
     }
 
     /** What an entry is. */
@@ -113,7 +110,9 @@ final class TarReader {
         boolean pending = false;
         extendedBytes = 0;
         while (true) {
-            in.skipNBytes(leftOfEntry + padding);
+            // Not at once: the sum may be beyond what a number holds.
+            in.skipNBytes(leftOfEntry);
+            in.skipNBytes(padding);
             leftOfEntry = 0;
             padding = 0;
             byte[] header = in.readNBytes(BLOCK_BYTES);
@@ -167,8 +166,8 @@ final class TarReader {
     }
 
     private void begin(long size) throws BadArchive {
-        if (size < 0 || size > maxBytes) {
-            throw new BadArchive("an entry has %d bytes, at most %d are taken".formatted(size, maxBytes));
+        if (size < 0) {
+            throw new BadArchive("an entry has a negative size");
         }
         leftOfEntry = size;
         padding = (int) (-size & (BLOCK_BYTES - 1));

@@ -65,7 +65,9 @@ final class ImageFilesTest {
         Thread others = Thread.ofPlatform().start(() -> {
             while (!over.get()) {
                 try {
-                    FileTree.delete(made(files, 1).orElseThrow().getParent());
+                    Path made = files.workspace();
+                    Files.write(made.resolve("image"), new byte[1]);
+                    FileTree.delete(made);
                 } catch (IOException e) {
                     throw new AssertionError(e);
                 }

@@ -43,6 +43,8 @@ final class StateDirectoriesTest {
                 System.getProperty("java.class.path"),
                 Cramped.class.getName(),
                 folder.toString());
-        assertThat(said).startsWith("FAILED cannot make the VM's state directory ").contains("File too large");
+        assertThat(said)
+                .startsWith("FAILED cannot make the VM's state directory ")
+                .contains("File too large");
     }
 }

@@ -78,8 +78,7 @@ final class RegistryAccess {
 
     private static Map<String, String> document(Credentials credentials) {
         return switch (credentials) {
-            case Credentials.Password(String user, String password) ->
-                Map.of("username", user, "password", password);
+            case Credentials.Password(String user, String password) -> Map.of("username", user, "password", password);
             case Credentials.IdentityToken(String token) -> Map.of("identitytoken", token);
         };
     }
