@@ -78,7 +78,9 @@ final class StateDirectories {
         random.nextBytes(nonce);
         return shortly(identity.component().service().value()) + "-"
                 + shortly(identity.component().component().value()) + "-"
-                + Digest.of(identity.toString().getBytes(StandardCharsets.UTF_8)).hex().substring(0, 8) + "-"
+                + Digest.of(identity.toString().getBytes(StandardCharsets.UTF_8))
+                        .hex()
+                        .substring(0, 8) + "-"
                 + HexFormat.of().formatHex(nonce);
     }
 
