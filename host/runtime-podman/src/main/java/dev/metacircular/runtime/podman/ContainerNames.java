@@ -34,6 +34,7 @@ final class ContainerNames {
 
     private final Libpod libpod;
     private final NodeInfo.Cache node;
+    private final Bridges bridges = new Bridges();
     private final BlockingQueue<String> untold = new ArrayBlockingQueue<>(UNTOLD);
 
     ContainerNames(Libpod libpod, NodeInfo.Cache node) {
@@ -55,6 +56,18 @@ final class ContainerNames {
         known().ifPresent(of -> quietly(() -> retire(of)));
     }
 
+    /** After one was started: its network's bridge, by which it reaches the resolver. Costs two small files, where the bridge is known. */
+    void afterStart() {
+        known().ifPresent(of -> quietly(() -> keepBridges(of)));
+    }
+
+    private void keepBridges(Resolver of) throws IOException, InterruptedException {
+        Optional<ProcessHandle> process = of.process();
+        if (process.isPresent()) {
+            bridges.keep(process.get());
+        }
+    }
+
     /** After podman's refusal to start a container: what it may have left. */
     void afterFailedStart(RuntimeFailure failure) {
         if (failure.kind() != Kind.DEADLINE && failure.kind() != Kind.UNREACHABLE) {
@@ -68,6 +81,7 @@ final class ContainerNames {
             Optional<Resolver> of = resolver();
             if (of.isPresent()) {
                 mend(of.get());
+                quietly(() -> keepBridges(of.get()));
             }
         } catch (IOException e) {
             throw new RuntimeFailure(Kind.FAILED, "cannot mend podman's names of containers: " + e.getMessage(), e);

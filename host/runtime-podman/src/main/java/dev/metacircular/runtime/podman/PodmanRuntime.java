@@ -273,6 +273,7 @@ public final class PodmanRuntime implements Runtime {
             names.afterFailedStart(e);
             throw e;
         }
+        names.afterStart();
     }
 
     @Override

@@ -117,6 +117,25 @@ final class ContainerNamesTest {
         return named >= 0 && result.output().indexOf("Address:", named) > named;
     }
 
+    /** Of the one bridge that there is. */
+    private String bridgeAddress() {
+        String shown = podman.podman("unshare", "--rootless-netns", "ip", "-o", "link", "show", "type", "bridge");
+        assertThat(shown.strip().lines()).hasSize(1);
+        return shown.replaceFirst("(?s).* link/ether ([0-9a-f:]{17}) .*", "$1");
+    }
+
+    @Test
+    void theBridgeKeepsItsAddressWhoeverComesAndGoes() {
+        InstanceId first = started("first");
+        String address = bridgeAddress();
+        assertThat(address).matches("[0-9a-f:]{17}");
+        started("second");
+        assertThat(bridgeAddress()).isEqualTo(address);
+        // Unless it was set, it is the lowest of those connected: without the first it cannot be the first's.
+        podman.podman("stop", "-t", "0", first.value());
+        assertThat(bridgeAddress()).isEqualTo(address);
+    }
+
     private Path pidFile() {
         return podman.files().resolve("aardvark.pid");
     }
