@@ -63,7 +63,7 @@ final class KvmTrial {
 
     private final Path folder;
     private final AtomicBoolean underWay = new AtomicBoolean();
-    private volatile Optional<PodmanRuntime> podman = Optional.empty();
+    private volatile Optional<Carrying> carrying = Optional.empty();
     private volatile Instant due = Instant.MIN;
     private volatile Optional<Answer> last = Optional.empty();
 
@@ -71,8 +71,11 @@ final class KvmTrial {
         this.folder = folder;
     }
 
-    void by(PodmanRuntime carrying) {
-        podman = Optional.of(carrying);
+    /** @param underWay what is being made, which nobody collects */
+    record Carrying(PodmanRuntime podman, Name node, Set<Making> underWay) {}
+
+    void by(Carrying one) {
+        carrying = Optional.of(one);
     }
 
     Optional<Answer> last() {
@@ -88,7 +91,7 @@ final class KvmTrial {
         last = remembered(key);
         if (last.isEmpty() && !Instant.now().isBefore(due) && underWay.compareAndSet(false, true)) {
             due = Instant.now().plus(RETRY);
-            podman.ifPresent(runtime -> Thread.ofVirtual().name("kvm-trial").start(() -> find(runtime, by, key)));
+            carrying.ifPresent(one -> Thread.ofVirtual().name("kvm-trial").start(() -> find(one, by, key)));
         }
         return last;
     }
@@ -106,9 +109,9 @@ final class KvmTrial {
         return last;
     }
 
-    private void find(PodmanRuntime runtime, By by, String key) {
+    private void find(Carrying one, By by, String key) {
         try {
-            Answer answer = run(runtime, by);
+            Answer answer = run(one, by);
             remember(key, answer);
             last = Optional.of(answer);
             LOG.log(Level.INFO, "KVM {0}: {1}", answer.works() ? "works" : "does not work", answer.reason());
@@ -121,11 +124,13 @@ final class KvmTrial {
         }
     }
 
-    private Answer run(PodmanRuntime runtime, By by) throws IOException, InterruptedException {
+    private Answer run(Carrying one, By by) throws IOException, InterruptedException {
         Files.createDirectories(folder);
+        PodmanRuntime runtime = one.podman();
         Identity identity = new Identity(
                 NAME,
-                new ComponentId(NAME, NAME),
+                // Several nodes may have one podman, each its own trial.
+                new ComponentId(NAME, one.node()),
                 ProcessHandle.current().pid(),
                 by.program().toString());
         InstanceSpec spec = new InstanceSpec(
@@ -140,8 +145,11 @@ final class KvmTrial {
                 Map.of(),
                 false);
         // One that a crash left.
-        runtime.named(identity.component().canonicalName()).ifPresent(i -> runtime.remove(i.id()));
+        runtime.named(identity.component().canonicalName())
+                .filter(KvmTrial::is)
+                .ifPresent(i -> runtime.remove(i.id()));
         Making making = new Making();
+        one.underWay().add(making);
         try {
             InstanceId id = ScopedValue.where(Making.NOW, making).call(() -> runtime.create(spec));
             try {
@@ -150,7 +158,11 @@ final class KvmTrial {
                 runtime.remove(id);
             }
         } finally {
-            making.key().ifPresent(new StateDirectories(folder)::remove);
+            try {
+                making.key().ifPresent(new StateDirectories(folder)::remove);
+            } finally {
+                one.underWay().remove(making);
+            }
         }
     }
 

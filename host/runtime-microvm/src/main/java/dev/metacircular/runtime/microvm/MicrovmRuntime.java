@@ -64,7 +64,7 @@ public final class MicrovmRuntime implements Runtime {
         this.machinery = new Machinery(options, new VmmPrograms(options.searchPath()), trial);
         this.podman = PodmanRuntime.carrying(podman, new Carrier(directories, images, machinery));
         this.endings = new Endings();
-        trial.by(this.podman);
+        trial.by(new KvmTrial.Carrying(this.podman, podman.node(), underWay));
     }
 
     @Override

@@ -4,6 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.metacircular.runtime.Availability;
+import dev.metacircular.model.RuntimeKind;
+import dev.metacircular.runtime.InstanceSpec;
+import dev.metacircular.runtime.microvm.MicrovmOptions.Vmm;
+import dev.metacircular.runtime.podman.Carriage;
+import dev.metacircular.runtime.podman.PodmanRuntime;
+import dev.metacircular.vm.CarriedVm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,6 +18,9 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -64,6 +73,39 @@ final class KvmTrialTest {
             Scene.await(
                     "its carrier to be gone",
                     () -> new StateDirectories(node.vms()).keys().isEmpty());
+        }
+    }
+
+    @Test
+    void isNobodysLeftoverWhileItIsMadeAndHasANameOfItsNode() {
+        try (MicrovmNode node = new MicrovmNode()) {
+            Path qemu = CarriedVm.findIn(MicrovmNode.path(), "qemu-system-x86_64").orElseThrow();
+            KvmTrial trial = new KvmTrial(node.vms());
+            StateDirectories directories = new StateDirectories(node.vms());
+            Set<Making> underWay = ConcurrentHashMap.newKeySet();
+            List<String> seen = new CopyOnWriteArrayList<>();
+            Carriage.Maker maker = new Carriage.Maker() {
+                @Override
+                public RuntimeKind kind() {
+                    return RuntimeKind.UNIKERNEL;
+                }
+
+                @Override
+                public Carriage of(InstanceSpec spec) {
+                    Carriage carriage = trial.carriage(directories, spec);
+                    seen.add(spec.identity().component().component() + " "
+                            + underWay.stream().map(m -> m.key().orElse("")).toList());
+                    return carriage;
+                }
+            };
+            try (PodmanRuntime podman = PodmanRuntime.carrying(node.podman(node.node()), maker)) {
+                trial.by(new KvmTrial.Carrying(podman, node.node(), underWay));
+                Scene.await("the answer", () -> trial.ask(new KvmTrial.By(Vmm.QEMU, qemu))
+                        .isPresent());
+                Scene.await("the end", underWay::isEmpty);
+            }
+            assertThat(seen).singleElement().asString().matches(node.node() + " \\[mc-kvm-trial-mcv-.*\\]");
+            assertThat(directories.keys()).isEmpty();
         }
     }
 

@@ -132,9 +132,6 @@ final class MicrovmNode implements ConformanceBackend {
 
     /** @param searchPath where it looks for a VMM */
     MicrovmRuntime reopened(Name node, String searchPath, Optional<Accelerator> accelerator) {
-        Path socket = Path.of(System.getProperty(
-                "metacircular.podman.socket", environment.getOrDefault("METACIRCULAR_PODMAN_SOCKET", "")));
-        Path home = Path.of(environment.getOrDefault("METACIRCULAR_PODMAN_HOME", "/"));
         return new MicrovmRuntime(
                 new MicrovmOptions(
                         vms(),
@@ -142,8 +139,15 @@ final class MicrovmNode implements ConformanceBackend {
                         Optional.empty(),
                         accelerator,
                         Optional.of(ops.map(NanosTools::home).orElse(folder))),
-                PodmanOptions.of(socket, node).withHome(home),
+                podman(node),
                 images);
+    }
+
+    PodmanOptions podman(Name node) {
+        Path socket = Path.of(System.getProperty(
+                "metacircular.podman.socket", environment.getOrDefault("METACIRCULAR_PODMAN_SOCKET", "")));
+        Path home = Path.of(environment.getOrDefault("METACIRCULAR_PODMAN_HOME", "/"));
+        return PodmanOptions.of(socket, node).withHome(home);
     }
 
     @Override
