@@ -76,18 +76,29 @@ final class ChannelFile implements AutoCloseable {
     static ChannelFile open(Path path) {
         try {
             FileChannel file = FileChannel.open(path, StandardOpenOption.READ);
-            long bytes = file.size();
-            long slots = bytes / ChannelRecord.SLOT_BYTES - 1;
-            if (bytes % ChannelRecord.SLOT_BYTES != 0
-                    || slots < Limits.CHANNEL_SLOTS_MIN
-                    || slots > Limits.CHANNEL_SLOTS_MAX) {
-                file.close();
-                throw new VmException(VmException.Fault.HOST, path + " is no channel: its size is " + bytes + " bytes");
+            boolean taken = false;
+            try {
+                ChannelFile channel = new ChannelFile(path, file, slots(path, file.size()));
+                taken = true;
+                return channel;
+            } finally {
+                if (!taken) {
+                    file.close();
+                }
             }
-            return new ChannelFile(path, file, (int) slots);
         } catch (IOException e) {
             throw StateDirectory.cannot("open the channel", path, e);
         }
+    }
+
+    private static int slots(Path path, long bytes) {
+        long slots = bytes / ChannelRecord.SLOT_BYTES - 1;
+        if (bytes % ChannelRecord.SLOT_BYTES != 0
+                || slots < Limits.CHANNEL_SLOTS_MIN
+                || slots > Limits.CHANNEL_SLOTS_MAX) {
+            throw new VmException(VmException.Fault.HOST, path + " is no channel: its size is " + bytes + " bytes");
+        }
+        return (int) slots;
     }
 
     int slots() {

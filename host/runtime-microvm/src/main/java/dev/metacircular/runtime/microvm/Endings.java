@@ -2,17 +2,26 @@ package dev.metacircular.runtime.microvm;
 
 import dev.metacircular.model.InstanceState;
 import dev.metacircular.runtime.InstanceId;
+import dev.metacircular.runtime.RuntimeFailure;
 import dev.metacircular.runtime.microvm.StateDirectories.State;
 import dev.metacircular.vm.ChannelMessage;
 import dev.metacircular.vm.ChannelReader;
 import dev.metacircular.vm.VmException;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.Collection;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 
 /** How guests ended; each end is looked up once. */
 final class Endings {
@@ -20,6 +29,8 @@ final class Endings {
     static final int NO_STATUS = 125;
 
     private static final int SIGNALLED = 128;
+    private static final int STATUS_BYTES_MAX = 16;
+    private static final Pattern STATUS = Pattern.compile("[0-9]{1,3}");
 
     private record Known(InstanceState.Ended carrier, InstanceState.Ended guest) {}
 
@@ -30,6 +41,7 @@ final class Endings {
      *
      * @param carrier the end of the carrier, as podman tells it
      * @param state its directory, asked for only where needed
+     * @throws RuntimeFailure {@code UNREACHABLE} where it cannot be read for a cause that may pass
      */
     InstanceState.Ended of(InstanceId id, InstanceState.Ended carrier, Supplier<Optional<State>> state) {
         Known before = known.get(id);
@@ -59,15 +71,50 @@ final class Endings {
         return guest.orElse(carrier > SIGNALLED ? carrier : NO_STATUS);
     }
 
+    /** The folder was the VMM's to write to, which may have put anything there: what is no status or no channel tells nothing. */
     private static Optional<Integer> read(State state) {
+        Path file = state.exit();
         try {
-            if (Files.exists(state.exit())) {
-                return Optional.of(
-                        Integer.parseInt(Files.readString(state.exit()).strip()));
+            if (isRegular(file)) {
+                return number(file);
             }
-            return ChannelReader.exitStatus(state.channel()).map(ChannelMessage.ExitStatus::status);
-        } catch (VmException | IOException | NumberFormatException e) {
+            file = state.channel();
+            return isRegular(file)
+                    ? ChannelReader.exitStatus(file).map(ChannelMessage.ExitStatus::status)
+                    : Optional.empty();
+        } catch (AccessDeniedException e) {
+            return Optional.empty();
+        } catch (IOException e) {
+            throw unreadable(file, e);
+        } catch (VmException e) {
+            if (e.getCause() instanceof IOException cause && !(cause instanceof AccessDeniedException)) {
+                throw unreadable(file, cause);
+            }
             return Optional.empty();
         }
+    }
+
+    private static boolean isRegular(Path file) throws IOException {
+        try {
+            return Files.readAttributes(file, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+                    .isRegularFile();
+        } catch (NoSuchFileException e) {
+            return false;
+        }
+    }
+
+    private static Optional<Integer> number(Path file) throws IOException {
+        try (InputStream in = Files.newInputStream(file, LinkOption.NOFOLLOW_LINKS)) {
+            String text = new String(in.readNBytes(STATUS_BYTES_MAX), StandardCharsets.ISO_8859_1).strip();
+            return STATUS.matcher(text).matches() ? Optional.of(Integer.valueOf(text)) : Optional.empty();
+        }
+    }
+
+    private static RuntimeFailure unreadable(Path channel, IOException e) {
+        return new RuntimeFailure(
+                RuntimeFailure.Kind.UNREACHABLE,
+                "cannot find out how a VM ended: " + channel + ": " + e.getClass().getSimpleName() + " "
+                        + String.valueOf(e.getMessage()).replaceAll("\\p{Cntrl}", "?"),
+                e);
     }
 }
