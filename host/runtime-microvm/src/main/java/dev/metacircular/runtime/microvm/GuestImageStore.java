@@ -9,6 +9,11 @@ import java.util.Optional;
 
 /** The guest images that a node has; what is promised of images in {@link dev.metacircular.runtime.Runtime} holds here. */
 public interface GuestImageStore {
+    /** Why the store cannot be used now, in one line; empty where it can. */
+    default Optional<String> fault() {
+        return Optional.empty();
+    }
+
     /** The image as the store has it, without looking elsewhere. */
     Optional<Image> image(ImageRef reference);
 

@@ -38,7 +38,7 @@ public final class GuestImages implements GuestImageStore {
     private static final long LOOK_BYTES = 64L << 20;
 
     private final GuestImageOptions options;
-    private final ImageFiles files;
+    private volatile Optional<ImageFiles> opened = Optional.empty();
     private final Semaphore packing = new Semaphore(PACKED_AT_ONCE);
     private final Map<String, Shared> pulls = new ConcurrentHashMap<>();
 
@@ -48,20 +48,42 @@ public final class GuestImages implements GuestImageStore {
         private final List<PullListener> listeners = new CopyOnWriteArrayList<>();
     }
 
-    /** Opens the store, and makes it where there is none. */
+    /** The store is opened, and made where there is none, when it is used. */
     public GuestImages(GuestImageOptions options) {
         this.options = options;
-        this.files = new ImageFiles(options.directory(), options.limits().storeBytes());
+    }
+
+    private ImageFiles files() {
+        Optional<ImageFiles> known = opened;
+        return known.isPresent() ? known.get() : open();
+    }
+
+    private synchronized ImageFiles open() {
+        if (opened.isEmpty()) {
+            opened = Optional.of(
+                    new ImageFiles(options.directory(), options.limits().storeBytes()));
+        }
+        return opened.get();
+    }
+
+    @Override
+    public Optional<String> fault() {
+        try {
+            files();
+            return Optional.empty();
+        } catch (RuntimeFailure e) {
+            return Optional.of(String.valueOf(e.getMessage()));
+        }
     }
 
     @Override
     public Optional<Image> image(ImageRef reference) {
-        return files.find(reference);
+        return files().find(reference);
     }
 
     @Override
     public List<Image> images() {
-        return files.all();
+        return files().all();
     }
 
     @Override
@@ -107,7 +129,7 @@ public final class GuestImages implements GuestImageStore {
         PullListener all = (what, done, total) -> listeners.forEach(listener -> listener.progress(what, done, total));
         try (RegistryClient registry =
                 new RegistryClient(reference.registry(), access(reference), options.deadlines())) {
-            new ImagePull(files, options, packing, registry, reference, all).run();
+            new ImagePull(files(), options, packing, registry, reference, all).run();
         } catch (OciException e) {
             throw ImagePull.failure(e);
         }
@@ -147,7 +169,7 @@ public final class GuestImages implements GuestImageStore {
                     Kind.INVALID,
                     "'" + reference + "' belongs to an image registry: an image is loaded as localhost/…");
         }
-        Path made = files.workspace();
+        Path made = files().workspace();
         try {
             Path copy = made.resolve("image");
             copy(in, name, copy);
@@ -157,7 +179,7 @@ public final class GuestImages implements GuestImageStore {
                 throw new RuntimeFailure(Kind.INVALID, name + " is no sound guest image: " + e.getMessage(), e);
             }
             String id = ImageFiles.digest(copy).toString();
-            files.keep(Optional.of(copy), new ImageFiles.Stored(id, Files.size(copy), "", List.of()), reference);
+            files().keep(Optional.of(copy), new ImageFiles.Stored(id, Files.size(copy), "", List.of()), reference);
         } catch (IOException e) {
             throw FileFailure.of("load " + name, e);
         } finally {
@@ -179,7 +201,7 @@ public final class GuestImages implements GuestImageStore {
                             Kind.INVALID, name + " has more than " + GuestArtifact.MAX_BYTES + " bytes");
                 }
                 if (bytes > looked) {
-                    files.requireRoom(0);
+                    files().requireRoom(0);
                     looked = bytes + LOOK_BYTES;
                 }
                 out.write(buffer, 0, read);
@@ -189,16 +211,16 @@ public final class GuestImages implements GuestImageStore {
 
     @Override
     public boolean remove(Image image) {
-        return files.remove(image);
+        return files().remove(image);
     }
 
     @Override
     public Path file(String imageId) {
-        return files.file(imageId);
+        return files().file(imageId);
     }
 
     @Override
     public List<String> command(String imageId) {
-        return files.stored(imageId).map(ImageFiles.Stored::command).orElse(List.of());
+        return files().stored(imageId).map(ImageFiles.Stored::command).orElse(List.of());
     }
 }

@@ -76,7 +76,10 @@ public final class MicrovmRuntime implements Runtime {
     public Availability availability() {
         return switch (podman.availability()) {
             case Availability.Unavailable(String reason) -> new Availability.Unavailable(reason);
-            case Availability.Available(String version, String _) -> machinery.availability(version);
+            case Availability.Available(String version, String _) ->
+                images.fault()
+                        .<Availability>map(Availability.Unavailable::new)
+                        .orElseGet(() -> machinery.availability(version));
         };
     }
 

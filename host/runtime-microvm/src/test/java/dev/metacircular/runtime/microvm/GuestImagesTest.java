@@ -148,9 +148,20 @@ final class GuestImagesTest extends StoreBench {
         Files.writeString(store.resolve("names/junk"), "\0\0");
         Files.writeString(store.resolve("content/junk.info"), "bytes x");
         GuestImages again = reopened();
-        assertThat(orphan).doesNotExist();
         assertThat(again.images()).containsExactly(image);
+        assertThat(orphan).doesNotExist();
         nothingHalfMade();
+    }
+
+    @Test
+    void aStoreThatCannotBeOpenedSaysSoUntilItCan() throws IOException {
+        Path store = Files.writeString(folder.resolve("guest-images"), "a file instead of a folder");
+        assertThat(images.fault()).hasValueSatisfying(why -> assertThat(why)
+                .startsWith("cannot make the store of guest images in " + store));
+        fails(Kind.FAILED, images::images, store.toString());
+        Files.delete(store);
+        assertThat(images.fault()).isEmpty();
+        assertThat(images.images()).isEmpty();
     }
 
     @Test
