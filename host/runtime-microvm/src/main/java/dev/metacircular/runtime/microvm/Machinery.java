@@ -8,6 +8,7 @@ import dev.metacircular.runtime.RuntimeFailure.Kind;
 import dev.metacircular.runtime.microvm.MicrovmOptions.Vmm;
 import dev.metacircular.vm.Accelerator;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.function.Function;
 
@@ -75,13 +76,18 @@ final class Machinery {
         }
     }
 
-    /** @param carrier the version of what carries VMs */
-    Availability availability(String carrier) {
+    /**
+     * What is there now.
+     *
+     * @param carrier the version of what carries VMs
+     * @param wait for the VMM to tell its version
+     */
+    Availability availability(String carrier, Duration wait) {
         try {
             Choice choice = find(options.vmm(), trial::ask);
             Optional<String> besides = programs.find(Vmm.QEMU).flatMap(_ -> nanos.title());
             return new Availability.Available(
-                    programs.titleAndVersion(choice.vmm(), choice.program()) + " in " + carrier
+                    programs.titleAndVersion(choice.vmm(), choice.program(), wait) + " in " + carrier
                             + besides.map(title -> ", " + title).orElse(""),
                     choice.accelerator().label());
         } catch (None e) {

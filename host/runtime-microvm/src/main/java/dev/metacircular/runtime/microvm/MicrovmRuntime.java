@@ -46,6 +46,8 @@ public final class MicrovmRuntime implements Runtime {
     private static final System.Logger LOG = System.getLogger(MicrovmRuntime.class.getName());
     /** State directories that a crash left go at this interval at the latest. */
     private static final Duration SWEEP = Duration.ofMinutes(15);
+    /** Of the two seconds that {@link #availability} may take. */
+    private static final Duration AVAILABILITY = Duration.ofMillis(1_800);
 
     private final GuestImageStore images;
     private final Machinery machinery;
@@ -74,12 +76,13 @@ public final class MicrovmRuntime implements Runtime {
 
     @Override
     public Availability availability() {
+        long end = System.nanoTime() + AVAILABILITY.toNanos();
         return switch (podman.availability()) {
             case Availability.Unavailable(String reason) -> new Availability.Unavailable(reason);
             case Availability.Available(String version, String _) ->
                 images.fault()
                         .<Availability>map(Availability.Unavailable::new)
-                        .orElseGet(() -> machinery.availability(version));
+                        .orElseGet(() -> machinery.availability(version, Duration.ofNanos(end - System.nanoTime())));
         };
     }
 

@@ -5,6 +5,8 @@ import dev.metacircular.vm.CarriedVm;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,7 +24,6 @@ final class VmmPrograms {
     static final Path MOUNTED = Path.of("/vmm/vmm");
 
     private static final Path USR = Path.of("/usr");
-    private static final int VERSION_WAIT_MILLIS = 800;
     private static final Pattern VERSION = Pattern.compile("[0-9]+(?:\\.[0-9]+)+");
     private static final Map<String, String> TOOLS = Map.of(
             "sh", "apt-get install dash",
@@ -36,7 +37,20 @@ final class VmmPrograms {
     private static final List<Path> KVM = List.of(Path.of("/sys/class/misc/kvm"), Path.of("/dev/kvm"));
 
     private final String searchPath;
-    private final Map<Path, CompletableFuture<Optional<String>>> versions = new ConcurrentHashMap<>();
+    private final Map<Path, Asked> versions = new ConcurrentHashMap<>();
+
+    /** What a program was asked when it was of this age. */
+    private record Asked(FileTime modified, CompletableFuture<Optional<String>> version) {
+        /** Once there is an answer that is none, it is worth another question. */
+        boolean holdsAt(FileTime time) {
+            return modified.equals(time)
+                    && (!version.isDone()
+                            || (!version.isCompletedExceptionally()
+                                    && version.join()
+                                            .filter(v -> VERSION.matcher(v).find())
+                                            .isPresent()));
+        }
+    }
 
     VmmPrograms(String searchPath) {
         this.searchPath = searchPath;
@@ -59,19 +73,32 @@ final class VmmPrograms {
         }
     }
 
-    /** Such as {@code QEMU 7.2.22}; without the number where the program does not tell it soon enough. */
-    String titleAndVersion(Vmm vmm, Path program) {
-        CompletableFuture<Optional<String>> version =
-                versions.computeIfAbsent(program, p -> CompletableFuture.supplyAsync(() -> CarriedVm.version(p)));
+    /** Such as {@code QEMU 7.2.22}; without the number where the program does not tell it within the time. */
+    String titleAndVersion(Vmm vmm, Path program, Duration wait) {
+        FileTime modified = modified(program);
+        CompletableFuture<Optional<String>> version = versions.compute(
+                        program,
+                        (p, before) -> before != null && before.holdsAt(modified)
+                                ? before
+                                : new Asked(modified, CompletableFuture.supplyAsync(() -> CarriedVm.version(p))))
+                .version();
         try {
             Matcher number = VERSION.matcher(
-                    version.get(VERSION_WAIT_MILLIS, TimeUnit.MILLISECONDS).orElse(""));
+                    version.get(Math.max(0, wait.toNanos()), TimeUnit.NANOSECONDS).orElse(""));
             return number.find() ? vmm.title() + " " + number.group() : vmm.title();
         } catch (ExecutionException | TimeoutException e) {
             return vmm.title();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return vmm.title();
+        }
+    }
+
+    private static FileTime modified(Path program) {
+        try {
+            return Files.getLastModifiedTime(program);
+        } catch (IOException e) {
+            return FileTime.fromMillis(0);
         }
     }
 

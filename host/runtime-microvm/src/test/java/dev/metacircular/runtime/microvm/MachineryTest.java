@@ -15,6 +15,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -47,7 +50,7 @@ final class MachineryTest {
     }
 
     private Availability availability(Optional<Vmm> vmm, Optional<Accelerator> accelerator) {
-        return machinery(vmm, accelerator).availability("podman 4.3.1");
+        return machinery(vmm, accelerator).availability("podman 4.3.1", Duration.ofSeconds(30));
     }
 
     private static Availability unavailable(String reason) {
@@ -146,5 +149,30 @@ final class MachineryTest {
                         .chooseForNanos()
                         .vmm())
                 .isEqualTo(Vmm.QEMU);
+    }
+
+    @Test
+    void theVersionIsThatOfTheProgramThatIsThereNow() throws IOException {
+        Machinery machinery = machinery(Optional.of(Vmm.QEMU), EMULATION);
+        Duration wait = Duration.ofSeconds(30);
+        install("qemu-system-x86_64", "no number yet");
+        assertThat(machinery.availability("podman", wait))
+                .isEqualTo(new Availability.Available("QEMU in podman", "emulation"));
+        for (String version : List.of("7.2.22", "10.0.0")) {
+            install("qemu-system-x86_64", "QEMU emulator version " + version);
+            // Whatever the clock's tick.
+            Files.setLastModifiedTime(
+                    folder.resolve("qemu-system-x86_64"), FileTime.fromMillis(1_000L * version.length()));
+            assertThat(machinery.availability("podman", wait))
+                    .isEqualTo(new Availability.Available("QEMU " + version + " in podman", "emulation"));
+        }
+        install("qemu-system-x86_64", "");
+        Files.setLastModifiedTime(folder.resolve("qemu-system-x86_64"), FileTime.fromMillis(9_000));
+        assertThat(machinery.availability("podman", wait))
+                .isEqualTo(new Availability.Available("QEMU in podman", "emulation"));
+        install("qemu-system-x86_64", "QEMU emulator version 11.0.0");
+        Files.setLastModifiedTime(folder.resolve("qemu-system-x86_64"), FileTime.fromMillis(9_000));
+        assertThat(machinery.availability("podman", wait))
+                .isEqualTo(new Availability.Available("QEMU 11.0.0 in podman", "emulation"));
     }
 }
