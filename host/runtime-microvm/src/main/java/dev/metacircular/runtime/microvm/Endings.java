@@ -113,7 +113,8 @@ final class Endings {
     private static RuntimeFailure unreadable(Path channel, IOException e) {
         return new RuntimeFailure(
                 RuntimeFailure.Kind.UNREACHABLE,
-                "cannot find out how a VM ended: " + channel + ": " + e.getClass().getSimpleName() + " "
+                "cannot find out how a VM ended: " + channel + ": "
+                        + e.getClass().getSimpleName() + " "
                         + String.valueOf(e.getMessage()).replaceAll("\\p{Cntrl}", "?"),
                 e);
     }

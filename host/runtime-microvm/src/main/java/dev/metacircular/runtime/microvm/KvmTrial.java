@@ -145,9 +145,7 @@ final class KvmTrial {
                 Map.of(),
                 false);
         // One that a crash left.
-        runtime.named(identity.component().canonicalName())
-                .filter(KvmTrial::is)
-                .ifPresent(i -> runtime.remove(i.id()));
+        runtime.named(identity.component().canonicalName()).filter(KvmTrial::is).ifPresent(i -> runtime.remove(i.id()));
         Making making = new Making();
         one.underWay().add(making);
         try {

@@ -83,8 +83,8 @@ final class VmmPrograms {
                                 : new Asked(modified, CompletableFuture.supplyAsync(() -> CarriedVm.version(p))))
                 .version();
         try {
-            Matcher number = VERSION.matcher(
-                    version.get(Math.max(0, wait.toNanos()), TimeUnit.NANOSECONDS).orElse(""));
+            Matcher number = VERSION.matcher(version.get(Math.max(0, wait.toNanos()), TimeUnit.NANOSECONDS)
+                    .orElse(""));
             return number.find() ? vmm.title() + " " + number.group() : vmm.title();
         } catch (ExecutionException | TimeoutException e) {
             return vmm.title();

@@ -156,8 +156,9 @@ final class GuestImagesTest extends StoreBench {
     @Test
     void aStoreThatCannotBeOpenedSaysSoUntilItCan() throws IOException {
         Path store = Files.writeString(folder.resolve("guest-images"), "a file instead of a folder");
-        assertThat(images.fault()).hasValueSatisfying(why -> assertThat(why)
-                .startsWith("cannot make the store of guest images in " + store));
+        assertThat(images.fault())
+                .hasValueSatisfying(
+                        why -> assertThat(why).startsWith("cannot make the store of guest images in " + store));
         fails(Kind.FAILED, images::images, store.toString());
         Files.delete(store);
         assertThat(images.fault()).isEmpty();

@@ -3,8 +3,8 @@ package dev.metacircular.runtime.microvm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.metacircular.runtime.Availability;
 import dev.metacircular.model.RuntimeKind;
+import dev.metacircular.runtime.Availability;
 import dev.metacircular.runtime.InstanceSpec;
 import dev.metacircular.runtime.microvm.MicrovmOptions.Vmm;
 import dev.metacircular.runtime.podman.Carriage;
@@ -79,7 +79,8 @@ final class KvmTrialTest {
     @Test
     void isNobodysLeftoverWhileItIsMadeAndHasANameOfItsNode() {
         try (MicrovmNode node = new MicrovmNode()) {
-            Path qemu = CarriedVm.findIn(MicrovmNode.path(), "qemu-system-x86_64").orElseThrow();
+            Path qemu =
+                    CarriedVm.findIn(MicrovmNode.path(), "qemu-system-x86_64").orElseThrow();
             KvmTrial trial = new KvmTrial(node.vms());
             StateDirectories directories = new StateDirectories(node.vms());
             Set<Making> underWay = ConcurrentHashMap.newKeySet();
@@ -100,8 +101,9 @@ final class KvmTrialTest {
             };
             try (PodmanRuntime podman = PodmanRuntime.carrying(node.podman(node.node()), maker)) {
                 trial.by(new KvmTrial.Carrying(podman, node.node(), underWay));
-                Scene.await("the answer", () -> trial.ask(new KvmTrial.By(Vmm.QEMU, qemu))
-                        .isPresent());
+                Scene.await(
+                        "the answer",
+                        () -> trial.ask(new KvmTrial.By(Vmm.QEMU, qemu)).isPresent());
                 Scene.await("the end", underWay::isEmpty);
             }
             assertThat(seen).singleElement().asString().matches(node.node() + " \\[mc-kvm-trial-mcv-.*\\]");

@@ -14,8 +14,8 @@ import dev.metacircular.vm.Accelerator;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -158,11 +158,11 @@ final class MachineryTest {
         install("qemu-system-x86_64", "no number yet");
         assertThat(machinery.availability("podman", wait))
                 .isEqualTo(new Availability.Available("QEMU in podman", "emulation"));
+        long modified = 1_000;
         for (String version : List.of("7.2.22", "10.0.0")) {
             install("qemu-system-x86_64", "QEMU emulator version " + version);
             // Whatever the clock's tick.
-            Files.setLastModifiedTime(
-                    folder.resolve("qemu-system-x86_64"), FileTime.fromMillis(1_000L * version.length()));
+            Files.setLastModifiedTime(folder.resolve("qemu-system-x86_64"), FileTime.fromMillis(modified++));
             assertThat(machinery.availability("podman", wait))
                     .isEqualTo(new Availability.Available("QEMU " + version + " in podman", "emulation"));
         }
