@@ -266,7 +266,11 @@ final class Node implements AutoCloseable {
         }
     }
 
-    /** One container as podman itself tells it, whatever the agent says; a microVM's has no image of podman's, and its label tells. */
+    /**
+     * One container as podman itself tells it, whatever the agent says; a microVM's has no image of podman's, and its label tells.
+     *
+     * @param startedAt podman tells whole seconds, in which several runs have room, so the process is part of it
+     */
     record Container(
             String id, String name, String service, String component, String image, String state, String startedAt) {}
 
@@ -283,7 +287,7 @@ final class Node implements AutoCloseable {
                         c.get("Labels").get("dev.metacircular.component").asText(),
                         imageOf(c),
                         c.get("State").asText(),
-                        c.get("StartedAt").asText()));
+                        c.get("StartedAt").asText() + " " + c.get("Pid").asText()));
             }
             all.sort(Comparator.comparing(Container::name));
             return all;
